@@ -1,0 +1,71 @@
+use std::fmt::Debug;
+
+use memtorch_devices::Stream;
+
+use crate::{Array, CrossbarError};
+
+/// When a non-ideality acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Before anything is written: parameters of devices, devices that cannot be written.
+    Fabrication,
+    /// After the weights were written: what was written is not what was meant.
+    Programmed,
+    /// After tuning: the array ages.
+    Aged,
+    /// At every read.
+    Read,
+}
+
+/// One number that a non-ideality tells about what it did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effect {
+    /// What the number is, in words: `devices stuck at R_on`.
+    pub what: String,
+    /// The number.
+    pub value: f64,
+    /// Its unit; empty for counts and shares.
+    pub unit: &'static str,
+}
+
+/// What a non-ideality did to one array.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// What it did, in numbers.
+    pub effects: Vec<Effect>,
+}
+
+impl Report {
+    /// Adds a count or share.
+    pub fn count(mut self, what: impl Into<String>, value: f64) -> Self {
+        self.effects.push(Effect { what: what.into(), value, unit: "" });
+        self
+    }
+
+    /// Adds a number with a unit.
+    pub fn quantity(mut self, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        self.effects.push(Effect { what: what.into(), value, unit });
+        self
+    }
+}
+
+/// A way in which arrays are not ideal: one step of an ordered list.
+///
+/// It is applied to each physical array of a layer alone, with a stream of its own: the seed, the
+/// repeat, its index in the list, the layer's name and the array are already in it, so that
+/// `stream.at(array.layout().place(device))` is the generator of a device.
+pub trait NonIdeality: Debug + Send + Sync {
+    /// The name in configurations and reports: lower case, words joined by `-`.
+    fn name(&self) -> &str;
+
+    /// When it acts. Entries of one phase act in the order of the list.
+    fn phase(&self) -> Phase;
+
+    /// Changes the array and says what it did. Devices with a mask do not follow a write: use
+    /// [`Array::write`] for whatever writes.
+    ///
+    /// # Errors
+    /// Whatever makes it impossible; the array may then be in any state.
+    fn apply(&self, array: &mut Array, stream: Stream) -> Result<Report, CrossbarError>;
+}

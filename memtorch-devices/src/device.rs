@@ -1,0 +1,87 @@
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use memtorch_utils::Distribution;
+use memtorch_utils::config::{self, ConfigError, Field, Kind, Table, Value};
+
+use crate::DeviceError;
+
+/// A device model behind a pointer: what populations, crossbars and configurations need of one.
+pub trait Device: Debug + Send + Sync {
+    /// The name in configurations: lower case, words joined by `-`.
+    fn name(&self) -> &'static str;
+
+    /// Everything that can be set, `time_step`, `r_on`, `r_off` and `start_conductance` among it.
+    fn fields(&self) -> &'static [Field];
+
+    /// The parameters that are numbers and may differ from device to device, in the order of
+    /// [`Device::values`].
+    fn parameter_names(&self) -> &'static [&'static str];
+
+    /// The nominal value of each parameter, in SI units.
+    fn values(&self) -> Vec<f64>;
+
+    /// Whether a device with these values (in the order of [`Device::parameter_names`]) is possible.
+    ///
+    /// # Errors
+    /// The parameter, its value and its bounds.
+    fn check(&self, values: &[f64]) -> Result<(), DeviceError>;
+
+    /// Nominal resistance of the ON state in ohm.
+    fn r_on(&self) -> f64;
+
+    /// Nominal resistance of the OFF state in ohm.
+    fn r_off(&self) -> f64;
+}
+
+/// How a configuration makes a device model: one row of a registry.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceEntry {
+    /// The model's name.
+    pub name: &'static str,
+    /// Everything that can be set.
+    pub fields: &'static [Field],
+    /// Makes the model from a table that [`config::check`] has completed.
+    pub build: fn(&Table) -> Result<Arc<dyn Device>, DeviceError>,
+}
+
+/// A device model together with the parameters that vary from device to device.
+#[derive(Clone, Debug)]
+pub struct DeviceSpec {
+    /// The nominal device.
+    pub model: Arc<dyn Device>,
+    /// Parameters with a distribution.
+    pub distributions: Vec<(&'static str, Distribution)>,
+}
+
+impl DeviceSpec {
+    /// A model whose devices are all alike.
+    pub fn new(model: Arc<dyn Device>) -> Self {
+        Self { model, distributions: Vec::new() }
+    }
+
+    /// Makes a model from a table in which any parameter may be a number or a distribution. The
+    /// nominal model takes each distribution's [`Distribution::nominal`].
+    ///
+    /// # Errors
+    /// A key, value or combination that is not possible.
+    pub fn configure(entry: &DeviceEntry, table: &Table) -> Result<Self, DeviceError> {
+        let mut checked = config::check(entry.fields, table)?;
+        let mut distributions = Vec::new();
+        for field in entry.fields {
+            let Some(Value::Table(inner)) = checked.get(field.name) else { continue };
+            if field.kind != Kind::Parameter {
+                continue;
+            }
+            let distribution = config::distribution(inner).map_err(|e| e.under(field.name))?;
+            let nominal = distribution.nominal();
+            if !(nominal >= field.low && nominal <= field.high) {
+                let expected = format!("a distribution with a mean that is {}", field.expected());
+                return Err(ConfigError::value(field.name, Value::Table(inner.clone()), expected).into());
+            }
+            distributions.push((field.name, distribution));
+            checked.insert(field.name, Value::Real(nominal));
+        }
+        Ok(Self { model: (entry.build)(&checked)?, distributions })
+    }
+}

@@ -1,0 +1,158 @@
+use std::sync::Arc;
+
+use memtorch_utils::{Distribution, Stream};
+
+use crate::{Device, DeviceError};
+
+/// A parameter of many devices.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parameter {
+    /// All devices have this value.
+    Uniform(f64),
+    /// Each device has its own.
+    Each(Vec<f64>),
+}
+
+impl Parameter {
+    /// The value of one device.
+    #[inline]
+    pub fn get(&self, device: usize) -> f64 {
+        match self {
+            Self::Uniform(value) => *value,
+            Self::Each(values) => values[device],
+        }
+    }
+}
+
+/// What drawing parameters did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VaryReport {
+    /// Devices of which at least one draw was not possible and was made again.
+    pub redrawn: usize,
+}
+
+/// The devices of an array as they were fabricated: one model, and an array of values only for the
+/// parameters that vary. States are not in here.
+#[derive(Clone, Debug)]
+pub struct DeviceParameters {
+    model: Arc<dyn Device>,
+    count: usize,
+    values: Vec<Parameter>,
+}
+
+impl DeviceParameters {
+    /// Devices that are all alike.
+    pub fn new(model: Arc<dyn Device>, count: usize) -> Self {
+        let values = model.values().into_iter().map(Parameter::Uniform).collect();
+        Self { model, count, values }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<dyn Device> {
+        &self.model
+    }
+
+    /// How many devices there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// A parameter by name.
+    ///
+    /// # Errors
+    /// The model has no such parameter.
+    pub fn parameter(&self, name: &str) -> Result<&Parameter, DeviceError> {
+        Ok(&self.values[self.index(name)?])
+    }
+
+    /// Resistance of the ON state of each device in ohm.
+    pub fn r_on(&self) -> &Parameter {
+        self.named("r_on")
+    }
+
+    /// Resistance of the OFF state of each device in ohm.
+    pub fn r_off(&self) -> &Parameter {
+        self.named("r_off")
+    }
+
+    /// All parameters in the order of [`Device::parameter_names`].
+    pub fn values(&self) -> &[Parameter] {
+        &self.values
+    }
+
+    /// Draws parameters anew for every device. A device that is not possible (see
+    /// [`Device::check`]) is drawn again, all of the given parameters together.
+    ///
+    /// `place` says where a device is, which fixes its draws: a parameter's draws at a place do not
+    /// depend on which other parameters vary, on the number of devices or on threads.
+    ///
+    /// # Errors
+    /// An unknown parameter, one that was varied before, 1000 draws of a device without a possible one.
+    pub fn vary(
+        &mut self,
+        draws: &[(&str, Distribution)],
+        stream: Stream,
+        place: &(dyn Fn(usize) -> [u32; 3] + Sync),
+    ) -> Result<VaryReport, DeviceError> {
+        const TRIES: u32 = 1000;
+        let mut columns: Vec<(usize, Distribution, Stream, Vec<f64>)> = Vec::new();
+        for (name, distribution) in draws {
+            let index = self.index(name)?;
+            if matches!(self.values[index], Parameter::Each(_)) || columns.iter().any(|(i, ..)| *i == index) {
+                return Err(DeviceError::VariedTwice { parameter: (*name).to_owned() });
+            }
+            columns.push((index, *distribution, stream.named(name), Vec::with_capacity(self.count)));
+        }
+        let mut report = VaryReport::default();
+        let mut values = vec![0.0; self.values.len()];
+        for device in 0..self.count {
+            for (value, parameter) in values.iter_mut().zip(&self.values) {
+                *value = parameter.get(device);
+            }
+            let at = place(device);
+            let mut generators: Vec<_> = columns.iter().map(|(.., stream, _)| stream.at(at)).collect();
+            let mut attempt = 0;
+            loop {
+                for ((index, distribution, ..), rng) in columns.iter().zip(&mut generators) {
+                    values[*index] = distribution.sample(rng);
+                }
+                attempt += 1;
+                match self.model.check(&values) {
+                    Ok(()) => break,
+                    Err(why) if attempt == TRIES => {
+                        return Err(DeviceError::ImpossibleDraws { tries: TRIES, why: why.to_string() });
+                    }
+                    Err(_) => {}
+                }
+            }
+            report.redrawn += usize::from(attempt > 1);
+            for (index, .., column) in &mut columns {
+                column.push(values[*index]);
+            }
+        }
+        for (index, .., column) in columns {
+            self.values[index] = Parameter::Each(column);
+        }
+        Ok(report)
+    }
+
+    fn index(&self, name: &str) -> Result<usize, DeviceError> {
+        let names = self.model.parameter_names();
+        names.iter().position(|n| *n == name).ok_or_else(|| DeviceError::UnknownParameter {
+            model: self.model.name(),
+            parameter: name.to_owned(),
+            nearest: memtorch_utils::config::nearest(name, names.iter().copied()).map(str::to_owned),
+        })
+    }
+
+    /// A parameter that every model has.
+    fn named(&self, name: &str) -> &Parameter {
+        let at = self.model.parameter_names().iter().position(|n| *n == name);
+        at.map(|i| &self.values[i]).expect("every device model lists r_on and r_off")
+    }
+}

@@ -36,6 +36,7 @@ pub struct Array {
     devices: Arc<DeviceParameters>,
     conductances: Vec<f64>,
     masks: Vec<(usize, Mask)>,
+    programmed: bool,
 }
 
 impl Array {
@@ -57,7 +58,10 @@ impl Array {
             devices.vary(&draws, stream, &|device| layout.place(device))?
         };
         let conductances = vec![1.0 / spec.model.r_off(); layout.device_count()];
-        Ok((Self { layout, devices: Arc::new(devices), conductances, masks: Vec::new() }, report))
+        Ok((
+            Self { layout, devices: Arc::new(devices), conductances, masks: Vec::new(), programmed: false },
+            report,
+        ))
     }
 
     /// How the devices lie on tiles.
@@ -92,6 +96,11 @@ impl Array {
     #[inline]
     pub fn bounds(&self, device: usize) -> (f64, f64) {
         (1.0 / self.devices.r_off().get(device), 1.0 / self.devices.r_on().get(device))
+    }
+
+    /// Whether it was programmed: fabrication is over.
+    pub fn is_programmed(&self) -> bool {
+        self.programmed
     }
 
     /// The devices that cannot be written, by ascending index.
@@ -152,6 +161,7 @@ impl Array {
             clipped += usize::from((written - target).abs() > 1e-12 * target.abs());
             written
         });
+        self.programmed = true;
         Ok(Programmed { clipped, masked: self.masks.len() })
     }
 

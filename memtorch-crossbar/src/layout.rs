@@ -81,7 +81,7 @@ impl Layout {
         }
         let limit = u32::MAX as usize;
         let devices = groups.checked_mul(rows).and_then(|n| n.checked_mul(columns));
-        if rows > limit || columns > limit || !devices.is_some_and(|n| n <= isize::MAX as usize / 16) {
+        if rows > limit || columns > limit || devices.is_none_or(|n| n > isize::MAX as usize / 16) {
             let value = format!("{groups} x {rows} x {columns}");
             return Err(CrossbarError::value("groups x rows x columns", value, "fewer devices"));
         }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memtorch_crossbar::{Converter, NonIdeality, TileShape};
+use memtorch_crossbar::{Converter, NonIdeality, Phase, TileShape};
 use memtorch_devices::DeviceSpec;
 
 use crate::{MapError, MappingScheme};
@@ -114,6 +114,16 @@ pub struct Entry {
     pub step: Arc<dyn NonIdeality>,
     /// To which arrays.
     pub arrays: Arrays,
+    /// Whether it acts after tuning, like everything that ages.
+    pub after_tuning: bool,
+}
+
+impl Entry {
+    /// A step on all arrays, after tuning if it ages.
+    pub fn new(step: Arc<dyn NonIdeality>) -> Self {
+        let after_tuning = step.phase() == Phase::Aged;
+        Self { step, arrays: Arrays::All, after_tuning }
+    }
 }
 
 /// The hardware of a layer.

@@ -1,0 +1,77 @@
+//! Fabricating, programming and spoiling the arrays of a matrix.
+
+use memtorch_crossbar::{Array, Layout, Phase};
+use memtorch_devices::Stream;
+
+use crate::hardware::{Arrays, Entry, Hardware};
+use crate::range::Relative;
+use crate::report::StepReport;
+use crate::{MapError, MatrixReport};
+
+/// Fabricates the arrays of a layer and writes the weights into them: steps (1) to (3), with everything
+/// that is there at fabrication.
+pub(crate) fn fabricate_and_write(
+    layout: &Layout,
+    relative: &Relative,
+    hardware: &Hardware,
+    stream: Stream,
+    report: &mut MatrixReport,
+) -> Result<Vec<Array>, MapError> {
+    let devices = stream.named("device");
+    let mut arrays = Vec::new();
+    for index in 0..hardware.scheme.arrays() {
+        let (array, varied) = Array::fabricate(*layout, &hardware.device, devices.child(index as u64))?;
+        report.redrawn += varied.redrawn;
+        arrays.push(array);
+    }
+    apply(&mut arrays, hardware, stream, report, |entry| {
+        entry.step.phase() == Phase::Fabrication && !entry.after_tuning
+    })?;
+    let (on, off) = (1.0 / hardware.device.model.r_on(), 1.0 / hardware.device.model.r_off());
+    let floor = hardware.weight_range.floor_ratio(hardware);
+    let mut targets = vec![Vec::with_capacity(relative.weights.len()); arrays.len()];
+    let mut states = vec![0.0; arrays.len()];
+    for weight in &relative.weights {
+        hardware.scheme.states(*weight, floor, &mut states);
+        for (target, state) in targets.iter_mut().zip(&states) {
+            target.push(off + (on - off) * state);
+        }
+    }
+    for (array, targets) in arrays.iter_mut().zip(&targets) {
+        array.settle();
+        report.write_clipped += array.program(targets)?.clipped;
+    }
+    Ok(arrays)
+}
+
+/// Applies the chosen steps of the list, in its order, to the arrays that each is meant for.
+pub(crate) fn apply(
+    arrays: &mut [Array],
+    hardware: &Hardware,
+    stream: Stream,
+    report: &mut MatrixReport,
+    chosen: impl Fn(&Entry) -> bool,
+) -> Result<(), MapError> {
+    let steps = stream.named("non-ideality");
+    for (index, entry) in hardware.nonidealities.iter().enumerate().filter(|(_, entry)| chosen(entry)) {
+        for (number, array) in arrays.iter_mut().enumerate() {
+            let meant = match entry.arrays {
+                Arrays::All => true,
+                Arrays::Positive => number == 0,
+                Arrays::Negative => number > 0,
+            };
+            if !meant {
+                continue;
+            }
+            let stream = steps.child(index as u64).child(number as u64);
+            let done = entry.step.apply(array, stream).map_err(|source| MapError::Step {
+                index,
+                name: entry.step.name().to_owned(),
+                source,
+            })?;
+            let name = entry.step.name().to_owned();
+            report.steps.push(StepReport { name, index, array: number, report: done });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+#[cfg(feature = "onnx")]
+use std::path::Path;
+
+use crate::Layer;
+#[cfg(feature = "onnx")]
+use crate::NnError;
+
+/// How a model is imported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Merges each BatchNormalization into the convolution or Gemm before it, where that has no other
+    /// consumer. The digital outputs stay the same up to rounding; the weights, and so their range on a
+    /// crossbar, do not.
+    pub fold_batch_norm: bool,
+}
+
+/// What kind of elements a port takes or gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ElementType {
+    /// Real numbers.
+    F32,
+    /// Whole numbers.
+    I64,
+    /// Truth values.
+    Bool,
+}
+
+/// One dimension of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dimension {
+    /// A fixed size.
+    Fixed(usize),
+    /// Any size; the name, if it has one.
+    Free(Option<String>),
+}
+
+impl std::fmt::Display for Dimension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(n) => write!(f, "{n}"),
+            Self::Free(Some(name)) => write!(f, "{name}"),
+            Self::Free(None) => write!(f, "?"),
+        }
+    }
+}
+
+/// An input or output of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// What kind of elements it has.
+    pub element: ElementType,
+    /// Its shape, where the model states one.
+    pub shape: Option<Vec<Dimension>>,
+}
+
+impl Port {
+    /// The shape in words: `[N, 1, 28, 28]`.
+    pub fn shape_text(&self) -> String {
+        match &self.shape {
+            Some(shape) => {
+                let list: Vec<String> = shape.iter().map(ToString::to_string).collect();
+                format!("[{}]", list.join(", "))
+            }
+            None => "any shape".to_owned(),
+        }
+    }
+}
+
+/// A node whose operator is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unsupported {
+    /// The node's full name.
+    pub node: String,
+    /// Its operator, with its domain where that is not ONNX's own.
+    pub operator: String,
+}
+
+/// A model as it is, whether it can be run or not.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The linear layers.
+    pub layers: Vec<Layer>,
+    /// The nodes that cannot be run.
+    pub unsupported: Vec<Unsupported>,
+    /// The inputs.
+    pub inputs: Vec<Port>,
+    /// The outputs.
+    pub outputs: Vec<Port>,
+    /// Full names of the BatchNormalization nodes that were merged into the layer before them.
+    pub folded: Vec<String>,
+}
+
+/// A trained network: a graph of operators whose linear layers can be put on crossbars.
+///
+/// It is immutable and may be shared between threads.
+#[derive(Debug)]
+pub struct Network {
+    layers: Vec<Layer>,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    folded: Vec<String>,
+}
+
+impl Network {
+    /// Reads an ONNX model; external data is looked for beside the file and nowhere else.
+    ///
+    /// # Errors
+    /// Files that cannot be read, models that are not valid, [`NnError::Unsupported`] with all operators
+    /// that are not known.
+    #[cfg(feature = "onnx")]
+    pub fn from_onnx_file(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, NnError> {
+        let _ = (path, options);
+        Err(NnError::Format("the import has not landed yet".to_owned()))
+    }
+
+    /// Reads an ONNX model from memory; it cannot have external data.
+    ///
+    /// # Errors
+    /// As [`Network::from_onnx_file`].
+    #[cfg(feature = "onnx")]
+    pub fn from_onnx_bytes(bytes: &[u8], options: &ImportOptions) -> Result<Self, NnError> {
+        let _ = (bytes, options);
+        Err(NnError::Format("the import has not landed yet".to_owned()))
+    }
+
+    /// Reads an ONNX model that perhaps cannot be run: its layers and the operators that are not known.
+    ///
+    /// # Errors
+    /// Files that cannot be read, models that are not valid.
+    #[cfg(feature = "onnx")]
+    pub fn inspect_onnx_file(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Inspection, NnError> {
+        let _ = (path, options);
+        Err(NnError::Format("the import has not landed yet".to_owned()))
+    }
+
+    /// The linear layers in the order in which the model uses them.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The inputs.
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// The outputs.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// Full names of the BatchNormalization nodes that were merged into the layer before them.
+    pub fn folded(&self) -> &[String] {
+        &self.folded
+    }
+}

@@ -1,0 +1,170 @@
+use std::sync::Arc;
+
+/// The elements of a [`Tensor`], row-major. They are shared, and copied only when a shared one is written.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Data {
+    /// Real numbers; f16, bf16 and f64 are converted.
+    F32(Arc<Vec<f32>>),
+    /// Whole numbers of any width.
+    I64(Arc<Vec<i64>>),
+    /// Truth values.
+    Bool(Arc<Vec<bool>>),
+}
+
+/// A dense array of any shape, row-major. It clones cheaply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    shape: Vec<usize>,
+    data: Data,
+}
+
+/// A tensor cannot have more elements than this: 4 GiB of f32.
+pub(crate) const MOST_ELEMENTS: usize = 1 << 30;
+
+/// How many elements a shape has.
+///
+/// # Errors
+/// More than [`MOST_ELEMENTS`].
+pub(crate) fn count(shape: &[usize]) -> Result<usize, String> {
+    let product = if shape.contains(&0) {
+        Some(0)
+    } else {
+        shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
+    };
+    product.filter(|&n| n <= MOST_ELEMENTS).ok_or_else(|| {
+        format!("a tensor of shape {shape:?} is too large: expected at most {MOST_ELEMENTS} elements")
+    })
+}
+
+/// A vector of so many copies of a value, or an error where there is no memory for it.
+///
+/// # Errors
+/// A shape that is too large, memory that is not there.
+pub(crate) fn filled<T: Clone>(shape: &[usize], value: T) -> Result<Vec<T>, String> {
+    let n = count(shape)?;
+    let mut values = Vec::new();
+    values.try_reserve_exact(n).map_err(|_| format!("no memory for a tensor of shape {shape:?}"))?;
+    values.resize(n, value);
+    Ok(values)
+}
+
+impl Tensor {
+    /// A tensor of real numbers.
+    ///
+    /// # Errors
+    /// Another number of values than the shape has elements.
+    pub fn new(shape: &[usize], values: Vec<f32>) -> Result<Self, String> {
+        Self::from_data(shape, Data::F32(Arc::new(values)))
+    }
+
+    /// A tensor of whole numbers.
+    ///
+    /// # Errors
+    /// As [`Tensor::new`].
+    pub fn whole(shape: &[usize], values: Vec<i64>) -> Result<Self, String> {
+        Self::from_data(shape, Data::I64(Arc::new(values)))
+    }
+
+    /// A tensor of truth values.
+    ///
+    /// # Errors
+    /// As [`Tensor::new`].
+    pub fn truth(shape: &[usize], values: Vec<bool>) -> Result<Self, String> {
+        Self::from_data(shape, Data::Bool(Arc::new(values)))
+    }
+
+    /// A tensor of these elements.
+    ///
+    /// # Errors
+    /// As [`Tensor::new`].
+    pub fn from_data(shape: &[usize], data: Data) -> Result<Self, String> {
+        let (expected, found) = (count(shape)?, data.len());
+        if expected != found {
+            return Err(format!("{found} values for the shape {shape:?}: expected {expected}"));
+        }
+        Ok(Self { shape: shape.to_vec(), data })
+    }
+
+    /// The shape; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The elements.
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements as real numbers, if they are.
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.data {
+            Data::F32(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The elements as whole numbers, if they are.
+    pub fn as_i64(&self) -> Option<&[i64]> {
+        match &self.data {
+            Data::I64(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The elements as truth values, if they are.
+    pub fn as_bool(&self) -> Option<&[bool]> {
+        match &self.data {
+            Data::Bool(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The elements as real numbers; an unshared tensor gives its own.
+    pub(crate) fn into_f32(self) -> Result<Vec<f32>, String> {
+        match self.data {
+            Data::F32(values) => Ok(Arc::try_unwrap(values).unwrap_or_else(|shared| shared.to_vec())),
+            other => Err(format!("found {}: expected real numbers", other.kind())),
+        }
+    }
+
+    /// The same elements in another shape.
+    pub(crate) fn reshaped(self, shape: &[usize]) -> Result<Self, String> {
+        Self::from_data(shape, self.data)
+    }
+}
+
+impl Data {
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::Bool(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What kind of elements they are, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "real numbers",
+            Self::I64(_) => "whole numbers",
+            Self::Bool(_) => "truth values",
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! One weight matrix on a crossbar: weights to conductances, inputs to voltages, currents to outputs.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod hardware;

@@ -1,9 +1,3 @@
-//! The collection of non-idealities: what makes a programmed crossbar differ from the matrix that was
-//! meant.
-//!
-//! Each is a type that implements [`NonIdeality`] and can be built in Rust or, through its
-//! [`NonIdealityEntry`], from a configuration. They act on a whole physical array
-//! ([`memtorch_crossbar::Array`]): all tiles and groups of a layer, one polarity.
 #![doc = include_str!("../README.md")]
 
 mod device_to_device;

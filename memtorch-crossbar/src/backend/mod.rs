@@ -10,11 +10,15 @@
 //! then the row tiles are added in ascending order. So all backends agree bit for bit up to and
 //! including a linear converter.
 
+mod cpu;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::{Converter, CrossbarError, Layout};
+
+pub use cpu::CpuBackend;
 
 /// A matrix on tiles as a backend has packed it. It clones cheaply.
 #[derive(Clone)]

@@ -78,7 +78,10 @@ impl Executable {
                     let weights = layer.weights.view();
                     MappedMatrix::new(&layer.name, weights, &layer.usage, &hardware, stream, backend.clone())
                         .map(Kernel::Memristive)
-                        .map_err(|source| NnError::Map { layer: layer.name.clone(), source })
+                        .map_err(|source| NnError::Map {
+                            layer: layer.name.clone(),
+                            source: Box::new(source),
+                        })
                 }
             })
             .collect();
@@ -181,7 +184,7 @@ impl Executable {
 }
 
 fn digital_kernel(layer: &Layer, reason: String, backend: &dyn ArrayBackend) -> Result<Kernel, NnError> {
-    let error = |source| NnError::Crossbar { layer: layer.name.clone(), source };
+    let error = |source| NnError::Crossbar { layer: layer.name.clone(), source: Box::new(source) };
     let layout = Layout::new(layer.groups, layer.rows, layer.columns, TileShape::Layer).map_err(error)?;
     // The devices of one tile a group lie in the order of the weights.
     let weights = layer.weights.as_standard_layout();

@@ -29,11 +29,11 @@ impl Kernel {
                 backend
                     .multiply(operand, &product, output)
                     .map(|_| ReadReport::default())
-                    .map_err(|source| NnError::Crossbar { layer: layer.to_owned(), source })
+                    .map_err(|source| NnError::Crossbar { layer: layer.to_owned(), source: Box::new(source) })
             }
             Self::Memristive(matrix) => matrix
                 .multiply(input, output)
-                .map_err(|source| NnError::Map { layer: layer.to_owned(), source }),
+                .map_err(|source| NnError::Map { layer: layer.to_owned(), source: Box::new(source) }),
         }
     }
 }

@@ -63,13 +63,8 @@ pub(super) fn refused(node: &Pending, use_of_it: &str) -> Unsupported {
 
 /// The operator of a node.
 fn make(node: &Pending, opset: i64) -> ops::Made {
-    let count = |list: &[Option<usize>]| list.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-    let making = Making {
-        attributes: Attributes::new(&node.description.attributes),
-        opset,
-        inputs: count(&node.inputs),
-        outputs: count(&node.outputs),
-    };
+    let outputs = node.outputs.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let making = Making { attributes: Attributes::new(&node.description.attributes), opset, outputs };
     ops::make(&node.description.operator, &making)
 }
 

@@ -23,7 +23,6 @@ use crate::attributes::Attributes;
 use crate::run::Run;
 use crate::{NnError, Tensor};
 
-pub(crate) use product::MatMul;
 pub(crate) use strided::{contiguous, strided};
 pub(crate) use window::{Window, Windows};
 
@@ -124,8 +123,7 @@ impl Inputs {
 pub(crate) struct Making<'a> {
     pub(crate) attributes: Attributes<'a>,
     pub(crate) opset: i64,
-    /// How many inputs and outputs the node names; those at the end may be left out.
-    pub(crate) inputs: usize,
+    /// How many outputs the node names; those at the end may be left out.
     pub(crate) outputs: usize,
 }
 

@@ -7,13 +7,14 @@ use memtorch_nn::{EvaluateOptions, Executable, LayerChoice, Network, evaluate};
 use memtorch_utils::Stream;
 
 /// Files, and how many of the first 2,000 images onnxruntime gets right.
-const MODELS: [(&str, usize); 6] = [
+const MODELS: [(&str, usize); 7] = [
     ("fmnist-mlp.onnx", 1815),
     ("fmnist-lenet5.onnx", 1827),
     ("fmnist-mobilenetv2.onnx", 1862),
     ("fmnist-mobilenetv2-folded.onnx", 1862),
     ("fmnist-conv1d.onnx", 1841),
     ("fmnist-conv1d-folded.onnx", 1841),
+    ("fmnist-lstm.onnx", 1802),
 ];
 
 /// onnxruntime's logits of the first 8 images.

@@ -9,7 +9,7 @@ use memtorch_nn::{Executable, ImportOptions, LayerChoice, Network};
 use memtorch_utils::Stream;
 
 /// Files, their input and output, and the names of their layers.
-const CASES: [(&str, &str, &[&str]); 14] = [
+const CASES: [(&str, &str, &[&str]); 17] = [
     ("mlp.ts", "mlp", &["1", "3", "5"]),
     ("mlp.dyn", "mlp", &["1", "3", "5"]),
     ("conv1d.ts", "conv1d", &["c1", "c2", "fc"]),
@@ -23,9 +23,16 @@ const CASES: [(&str, &str, &[&str]); 14] = [
     // Twenty nodes over four matrices.
     ("rnn.dyn", "rnn", &["m", "m_1", "m_2", "m_3"]),
     ("transformer.dyn", "transformer", &["self_attn", "self_attn.out_proj", "linear1", "linear2"]),
-    ("mlp.ts", "mlp", &["1", "3", "5"]),
-    ("mlp.ts", "mlp", &["1", "3", "5"]),
+    ("rnn.ts", "rnn", &["m.W", "m.R", "m.W_1", "m.R_1"]),
+    ("gru.ts", "gru", &["m.W", "m.R"]),
+    ("gru.dyn", "gru", &["m.W", "m.R"]),
+    ("lstm.ts", "lstm", &LSTM),
+    ("lstm.dyn", "lstm", &LSTM),
 ];
+
+/// Two layers of two directions.
+const LSTM: [&str; 8] =
+    ["m.W", "m.R", "m.W_reverse", "m.R_reverse", "m.W_1", "m.R_1", "m.W_reverse_1", "m.R_reverse_1"];
 
 #[test]
 fn outputs_are_those_of_pytorch_digitally_and_on_nearly_ideal_crossbars() {

@@ -21,6 +21,8 @@ pub(crate) struct Layers {
 pub(crate) struct Found<'a> {
     /// The value with the weights.
     pub(crate) value: usize,
+    /// The value after which the layer is named.
+    pub(crate) named_after: usize,
     /// Which part of them, added to the layer's name: `.W`; empty for all.
     pub(crate) part: &'static str,
     /// The weights `[groups, rows, columns]`.
@@ -50,7 +52,7 @@ impl Layers {
         }
         self.origins.push(origin);
         self.list.push(Layer {
-            name: short_name(graph, node, found.value) + found.part,
+            name: short_name(graph, node, found.named_after) + found.part,
             node: name.clone(),
             nodes: vec![name],
             operator: node.description.operator.clone(),

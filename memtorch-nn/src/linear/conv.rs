@@ -57,7 +57,14 @@ pub(super) fn make<'a>(parts: &Parts<'a>, found: &mut Vec<Found<'a>>) -> Result<
         Err(_) => window.over(&vec![1 << 24; rank], &kernel)?,
     };
     let usage = Usage::Patches { geometry: geometry(channels, &at), dimensions: rank };
-    found.push(Found { value: parts.value(1), part: "", weights, bias: parts.list(2, outputs), usage });
+    found.push(Found {
+        value: parts.value(1),
+        named_after: parts.value(1),
+        part: "",
+        weights,
+        bias: parts.list(2, outputs),
+        usage,
+    });
     Ok(Linear::Layers(Box::new(move |layers| {
         Box::new(Conv { layer: layers[0], window, kernel, channels, outputs })
     })))

@@ -37,7 +37,14 @@ pub(super) fn make<'a>(parts: &Parts<'a>, found: &mut Vec<Found<'a>>) -> Result<
     let (rows, columns) = view.dim();
     let weights = Array3::from_shape_fn((1, rows, columns), |(_, r, c)| view[[r, c]]);
     let bias = parts.list(2, columns);
-    found.push(Found { value: parts.value(1), part: "", weights, bias, usage: Usage::Rows });
+    found.push(Found {
+        value: parts.value(1),
+        named_after: parts.value(1),
+        part: "",
+        weights,
+        bias,
+        usage: Usage::Rows,
+    });
     Ok(Linear::Layers(Box::new(move |layers| {
         Box::new(Gemm { layer: layers[0], rows, columns, transpose, alpha, beta })
     })))

@@ -51,7 +51,8 @@ pub(super) fn make<'a>(parts: &Parts<'a>, found: &mut Vec<Found<'a>>) -> Result<
     let view = if left { view.reversed_axes() } else { view };
     let (rows, columns) = view.dim();
     let weights = Array3::from_shape_fn((1, rows, columns), |(_, r, c)| view[[r, c]]);
-    found.push(Found { value: parts.value(input), part: "", weights, bias: None, usage: Usage::Rows });
+    let value = parts.value(input);
+    found.push(Found { value, named_after: value, part: "", weights, bias: None, usage: Usage::Rows });
     Ok(Linear::Layers(Box::new(move |layers| {
         Box::new(MatMul { layer: layers[0], rows, columns, left, vector, rank })
     })))

@@ -3,6 +3,7 @@
 mod conv;
 mod gemm;
 mod matmul;
+mod recurrent;
 
 use crate::attributes::Attributes;
 use crate::build::Found;
@@ -27,7 +28,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) constants: Vec<Option<&'a Tensor>>,
     /// The numbers of its inputs.
     pub(crate) values: &'a [Option<usize>],
-    pub(crate) outputs: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -67,12 +67,12 @@ pub(crate) fn make<'a>(
     values: &'a [Option<usize>],
     found: &mut Vec<Found<'a>>,
 ) -> Result<Linear, Refusal> {
-    let outputs = description.outputs.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
-    let parts = Parts { attributes: Attributes::new(&description.attributes), constants, values, outputs };
+    let parts = Parts { attributes: Attributes::new(&description.attributes), constants, values };
     let linear = match description.operator.as_str() {
         "Conv" => conv::make(&parts, found),
         "Gemm" => gemm::make(&parts, found),
         "MatMul" => matmul::make(&parts, found),
+        "RNN" | "LSTM" | "GRU" => recurrent::make(&description.operator, &parts, found),
         _ => Err(Refusal::Unsupported(String::new())),
     }?;
     if let Linear::Layers(_) = linear {

@@ -83,7 +83,7 @@ pub enum NnError {
         /// The layer's short name.
         layer: String,
         /// What went wrong.
-        source: MapError,
+        source: Box<MapError>,
     },
     /// Something of the digital product.
     #[error("layer `{layer}`: {source}")]
@@ -91,7 +91,7 @@ pub enum NnError {
         /// The layer's short name.
         layer: String,
         /// What went wrong.
-        source: CrossbarError,
+        source: Box<CrossbarError>,
     },
 }
 

@@ -1,6 +1,10 @@
-use memtorch_map::ReadReport;
+use std::ops::Range;
 
-use crate::{Executable, NnError};
+use memtorch_map::ReadReport;
+use rayon::prelude::*;
+
+use crate::tensor::filled;
+use crate::{Dimension, ElementType, Executable, Network, NnError, Port, Tensor};
 
 /// Samples that a network is fed with.
 pub trait Samples {
@@ -99,6 +103,178 @@ pub fn evaluate(
     labels: &[usize],
     options: &EvaluateOptions<'_>,
 ) -> Result<Evaluation, NnError> {
-    let _ = (executable, samples, labels, options);
-    Err(NnError::Evaluate("running has not landed yet".to_owned()))
+    let network = executable.network();
+    let feed = Feed::new(network, samples.shape())?;
+    if network.outputs().len() != 1 {
+        let found = network.outputs().len();
+        return Err(NnError::Evaluate(format!("it has {found} outputs: expected one")));
+    }
+    if labels.len() != samples.len() {
+        let (labels, samples) = (labels.len(), samples.len());
+        return Err(NnError::Evaluate(format!(
+            "{labels} labels for {samples} samples: expected one for each"
+        )));
+    }
+    let n = options.limit.unwrap_or(usize::MAX).min(samples.len());
+    let batch = feed.batch(options.batch.max(1));
+    // So much is read at once that every thread has some batches; memory does not grow with the set.
+    let chunk = batch * rayon::current_num_threads() * 4;
+    let mut evaluation = Evaluation {
+        samples: n,
+        reads: vec![ReadReport::default(); network.layers().len()],
+        ..Evaluation::default()
+    };
+    let mut not_numbers = 0;
+    for first in (0..n).step_by(chunk) {
+        let ranges: Vec<_> = (first..(first + chunk).min(n))
+            .step_by(batch)
+            .map(|i| i..(i + batch).min(n).min(first + chunk))
+            .collect();
+        let inputs =
+            ranges.iter().map(|range| feed.read(samples, range.clone())).collect::<Result<Vec<_>, _>>()?;
+        let results: Vec<Result<_, NnError>> = inputs
+            .into_par_iter()
+            .zip(&ranges)
+            .map(|(input, range)| {
+                let (values, reads) = executable.forward(vec![input])?;
+                Ok((classes(&values, range.len())?, reads))
+            })
+            .collect();
+        for (result, range) in results.into_iter().zip(ranges) {
+            let ((predictions, classes), reads) = result?;
+            for (index, prediction) in range.zip(predictions) {
+                let label = labels[index];
+                if label >= classes {
+                    return Err(NnError::Label { index, label, outputs: classes });
+                }
+                not_numbers += usize::from(prediction.is_none());
+                evaluation.correct += usize::from(prediction == Some(label));
+                evaluation.predictions.push(prediction);
+            }
+            evaluation.reads.iter_mut().zip(reads).for_each(|(sum, read)| *sum += read);
+        }
+        if let Some(progress) = options.progress {
+            progress(evaluation.predictions.len(), n);
+        }
+    }
+    if not_numbers > 0 {
+        let what = "have outputs that are not numbers (NaN) and count as wrong";
+        evaluation.warnings.push(format!("{not_numbers} of {n} samples {what}"));
+    }
+    Ok(evaluation)
+}
+
+/// The index of each sample's largest output, and how many outputs there are.
+fn classes(values: &[Tensor], samples: usize) -> Result<(Vec<Option<usize>>, usize), NnError> {
+    let Some(output) = values.first() else {
+        return Err(NnError::Evaluate("it has no output".to_owned()));
+    };
+    let shape = output.shape();
+    let wrong = || {
+        let found = format!("its output has shape {shape:?} for {samples} samples");
+        NnError::Evaluate(format!("{found}: expected real numbers [{samples}, classes]"))
+    };
+    let fits = shape.len() >= 2 && shape[0] == samples && shape[2..].iter().all(|&n| n == 1) && shape[1] > 0;
+    let values = output.as_f32().filter(|_| fits).ok_or_else(wrong)?;
+    let largest = |outputs: &[f32]| {
+        if outputs.iter().any(|y| y.is_nan()) {
+            return None;
+        }
+        Some((1..outputs.len()).fold(0, |best, i| if outputs[i] > outputs[best] { i } else { best }))
+    };
+    Ok((values.chunks_exact(shape[1]).map(largest).collect(), shape[1]))
+}
+
+/// How samples become the input of a network.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    name: String,
+    /// The shape of one sample as the network takes it.
+    shape: Vec<usize>,
+    /// The size of a batch, if the network takes only one.
+    fixed: Option<usize>,
+}
+
+impl Feed {
+    /// Checks that the network has one input, which takes such samples; axes of length 1 may be missing or
+    /// be there once more.
+    pub(crate) fn new(network: &Network, sample: &[usize]) -> Result<Self, NnError> {
+        let [port] = network.inputs() else {
+            let list: Vec<&str> = network.inputs().iter().map(|port| port.name.as_str()).collect();
+            return Err(NnError::Evaluate(format!("it has the inputs {list:?}: expected one")));
+        };
+        let wrong = || NnError::Input {
+            name: port.name.clone(),
+            found: format!("samples of shape {sample:?}"),
+            expected: format!(
+                "{} of shape {}, the first axis being the batch",
+                port.element,
+                port.shape_text()
+            ),
+        };
+        if port.element != ElementType::F32 {
+            return Err(wrong());
+        }
+        let (shape, fixed) = fit(port, sample).ok_or_else(wrong)?;
+        Ok(Self { name: port.name.clone(), shape, fixed })
+    }
+
+    /// The size of batches if this one is wished for.
+    pub(crate) fn batch(&self, wished: usize) -> usize {
+        self.fixed.unwrap_or(wished)
+    }
+
+    /// Samples as an input.
+    pub(crate) fn read(&self, samples: &mut dyn Samples, range: Range<usize>) -> Result<Tensor, NnError> {
+        if let Some(fixed) = self.fixed
+            && fixed != range.len()
+        {
+            return Err(NnError::Input {
+                name: self.name.clone(),
+                found: format!("a batch of {} samples at the end", range.len()),
+                expected: format!("{fixed}, the fixed size of its batches: choose a multiple of it"),
+            });
+        }
+        let (first, last) = (range.start, range.end.saturating_sub(1));
+        let error = |source| NnError::Samples { first, last, source };
+        let mut shape = vec![range.len()];
+        shape.extend_from_slice(&self.shape);
+        let mut values = filled(&shape, 0.0f32).map_err(|why| error(why.into()))?;
+        samples.read(first, &mut values).map_err(error)?;
+        if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+            let size = (values.len() / range.len()).max(1);
+            let (sample, element, value) = (first + at / size, at % size, values[at]);
+            let why = format!("element {element} of sample {sample} is {value}: expected a finite number");
+            return Err(error(why.into()));
+        }
+        Tensor::new(&shape, values).map_err(|why| error(why.into()))
+    }
+}
+
+/// The shape of one sample as a port takes it, and the size of a batch if it is fixed.
+fn fit(port: &Port, sample: &[usize]) -> Option<(Vec<usize>, Option<usize>)> {
+    let Some(shape) = &port.shape else { return Some((sample.to_vec(), None)) };
+    let (batch, rest) = shape.split_first()?;
+    let fixed = match batch {
+        Dimension::Fixed(n) => Some(*n),
+        Dimension::Free(_) => None,
+    };
+    let same = |(dimension, &n): (&Dimension, &usize)| match dimension {
+        Dimension::Fixed(m) => *m == n,
+        Dimension::Free(_) => true,
+    };
+    if rest.len() == sample.len() && rest.iter().zip(sample).all(same) {
+        return Some((sample.to_vec(), fixed));
+    }
+    // Without axes of length 1 both must be the same, with no choice left.
+    let wanted: Option<Vec<usize>> = rest
+        .iter()
+        .map(|dimension| match dimension {
+            Dimension::Fixed(n) => Some(*n),
+            Dimension::Free(_) => None,
+        })
+        .collect();
+    let wanted = wanted?;
+    let long = |list: &[usize]| list.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
+    (long(&wanted) == long(sample)).then_some((wanted, fixed))
 }

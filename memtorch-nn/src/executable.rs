@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
-use memtorch_crossbar::ArrayBackend;
+use memtorch_crossbar::{ArrayBackend, Layout, TileShape};
 use memtorch_map::{Hardware, MappedMatrix, ReadReport};
 use memtorch_utils::Stream;
+use rayon::prelude::*;
 
-use crate::{Network, NnError, Samples, Tensor};
+use crate::evaluate::Feed;
+use crate::run::{Kernel, Norms, Run};
+use crate::{Dimension, Layer, Network, NnError, Port, Samples, Tensor};
 
 /// On what a layer runs.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub enum LayerChoice {
 #[derive(Clone, Debug)]
 pub struct Executable {
     network: Arc<Network>,
+    kernels: Arc<[Kernel]>,
+    backend: Arc<dyn ArrayBackend>,
 }
 
 /// What a run gave.
@@ -41,8 +46,9 @@ impl Executable {
     /// # Errors
     /// Whatever the backend lacks.
     pub fn digital(network: Arc<Network>, backend: Arc<dyn ArrayBackend>) -> Result<Self, NnError> {
-        let _ = backend;
-        Ok(Self { network })
+        let digital = LayerChoice::Digital { reason: String::new() };
+        let choices = vec![digital; network.layers().len()];
+        Self::new(network, choices, Stream::root(0, 0), backend)
     }
 
     /// Programs layers on crossbars as the choices say, one for each layer of the network in its order.
@@ -58,8 +64,29 @@ impl Executable {
         stream: Stream,
         backend: Arc<dyn ArrayBackend>,
     ) -> Result<Self, NnError> {
-        let _ = (choices, stream, backend);
-        Ok(Self { network })
+        if choices.len() != network.layers().len() {
+            return Err(NnError::Choices { found: choices.len(), expected: network.layers().len() });
+        }
+        // All are programmed before an error is looked at, so that it is the first in order.
+        let kernels: Vec<Result<Kernel, NnError>> = network
+            .layers()
+            .par_iter()
+            .zip(choices)
+            .map(|(layer, choice)| match choice {
+                LayerChoice::Digital { reason } => digital_kernel(layer, reason, backend.as_ref()),
+                LayerChoice::Memristive(hardware) => {
+                    let weights = layer.weights.view();
+                    MappedMatrix::new(&layer.name, weights, &layer.usage, &hardware, stream, backend.clone())
+                        .map(Kernel::Memristive)
+                        .map_err(|source| NnError::Map {
+                            layer: layer.name.clone(),
+                            source: Box::new(source),
+                        })
+                }
+            })
+            .collect();
+        let kernels = kernels.into_iter().collect::<Result<_, _>>()?;
+        Ok(Self { network, kernels, backend })
     }
 
     /// The network.
@@ -69,24 +96,100 @@ impl Executable {
 
     /// The crossbars of a layer by its index; `None` where it runs digitally.
     pub fn mapped(&self, layer: usize) -> Option<&MappedMatrix> {
-        let _ = layer;
-        None
+        match self.kernels.get(layer)? {
+            Kernel::Memristive(matrix) => Some(matrix),
+            Kernel::Digital { .. } => None,
+        }
     }
 
     /// Why a layer runs digitally; `None` where it is on crossbars.
     pub fn reason(&self, layer: usize) -> Option<&str> {
-        let _ = layer;
-        None
+        match self.kernels.get(layer)? {
+            Kernel::Digital { reason, .. } => Some(reason),
+            Kernel::Memristive(_) => None,
+        }
     }
 
     /// Runs the network once, on inputs by name.
     ///
     /// # Errors
-    /// Inputs that are missing, unknown or of another shape; whatever fails in a node, which is named.
+    /// Inputs that are missing, unknown, given twice or of another shape; whatever fails in a node, which
+    /// is named.
     pub fn run(&self, inputs: &[(&str, Tensor)]) -> Result<Outputs, NnError> {
-        let _ = inputs;
-        Err(NnError::Evaluate("running has not landed yet".to_owned()))
+        let ports = self.network.inputs();
+        let names = || ports.iter().map(|port| format!("`{}`", port.name)).collect::<Vec<_>>().join(", ");
+        let mut ordered: Vec<Option<Tensor>> = vec![None; ports.len()];
+        for (name, tensor) in inputs {
+            let wrong = |found: String, expected: String| NnError::Input {
+                name: (*name).to_owned(),
+                found,
+                expected,
+            };
+            let Some(at) = ports.iter().position(|port| port.name == *name) else {
+                return Err(wrong("an input that the network does not have".to_owned(), names()));
+            };
+            if ordered[at].is_some() {
+                return Err(wrong("it twice".to_owned(), "it once".to_owned()));
+            }
+            if !ports[at].accepts(tensor) {
+                let found = format!("{} of shape {:?}", tensor.data().kind(), tensor.shape());
+                return Err(wrong(
+                    found,
+                    format!("{} of shape {}", ports[at].element, ports[at].shape_text()),
+                ));
+            }
+            ordered[at] = Some(tensor.clone());
+        }
+        self.check_names(&ordered)?;
+        let missing = |port: &Port| NnError::Input {
+            name: port.name.clone(),
+            found: "nothing".to_owned(),
+            expected: format!("{} of shape {}", port.element, port.shape_text()),
+        };
+        let ordered = ordered.into_iter().zip(ports).map(|(t, port)| t.ok_or_else(|| missing(port)));
+        let (values, reads) = self.forward(ordered.collect::<Result<_, _>>()?)?;
+        let names = self.network.outputs().iter().map(|port| port.name.clone());
+        Ok(Outputs { values: names.zip(values).collect(), reads })
     }
+
+    /// Free dimensions of one name have one size.
+    fn check_names(&self, inputs: &[Option<Tensor>]) -> Result<(), NnError> {
+        let mut sizes: Vec<(&str, usize)> = Vec::new();
+        for (port, tensor) in self.network.inputs().iter().zip(inputs) {
+            let (Some(shape), Some(tensor)) = (&port.shape, tensor) else { continue };
+            for (dimension, &n) in shape.iter().zip(tensor.shape()) {
+                let Dimension::Free(Some(name)) = dimension else { continue };
+                match sizes.iter().find(|(known, _)| known == name) {
+                    None => sizes.push((name, n)),
+                    Some(&(_, m)) if m == n => {}
+                    Some((_, m)) => {
+                        return Err(NnError::Input {
+                            name: port.name.clone(),
+                            found: format!("{name} = {n}"),
+                            expected: format!("{m}, as elsewhere"),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the network on inputs in the order of its ports.
+    pub(crate) fn forward(&self, inputs: Vec<Tensor>) -> Result<(Vec<Tensor>, Vec<ReadReport>), NnError> {
+        let run = Run::new(&self.network, &self.kernels, self.backend.as_ref());
+        let values = run.forward(&self.network, inputs)?;
+        Ok((values, run.finish().0))
+    }
+}
+
+fn digital_kernel(layer: &Layer, reason: String, backend: &dyn ArrayBackend) -> Result<Kernel, NnError> {
+    let error = |source| NnError::Crossbar { layer: layer.name.clone(), source: Box::new(source) };
+    let layout = Layout::new(layer.groups, layer.rows, layer.columns, TileShape::Layer).map_err(error)?;
+    // The devices of one tile a group lie in the order of the weights.
+    let weights = layer.weights.as_standard_layout();
+    let operand = backend.pack(&layout, weights.as_slice().unwrap_or(&[])).map_err(error)?;
+    Ok(Kernel::Digital { operand, reason })
 }
 
 /// The relative error of each layer that `memristive` has on crossbars: the ratio of the norms of
@@ -103,6 +206,24 @@ pub fn relative_errors(
     samples: &mut dyn Samples,
     limit: usize,
 ) -> Result<Vec<Option<f64>>, NnError> {
-    let _ = (digital, memristive, samples, limit);
-    Err(NnError::Evaluate("running has not landed yet".to_owned()))
+    if !Arc::ptr_eq(&digital.network, &memristive.network) {
+        return Err(NnError::Evaluate("two executables: expected both of one network".to_owned()));
+    }
+    let network = &digital.network;
+    let feed = Feed::new(network, samples.shape())?;
+    let n = limit.min(samples.len());
+    let mut norms = vec![Norms::default(); network.layers().len()];
+    let step = feed.batch(n.max(1));
+    for first in (0..n).step_by(step) {
+        let input = feed.read(samples, first..(first + step).min(n))?;
+        let run = Run::new(network, &digital.kernels, digital.backend.as_ref())
+            .compare(&memristive.kernels, memristive.backend.as_ref());
+        run.forward(network, vec![input])?;
+        for (sum, part) in norms.iter_mut().zip(run.finish().1) {
+            sum.difference += part.difference;
+            sum.output += part.output;
+        }
+    }
+    let ratio = |n: Norms| (n.output > 0.0).then(|| (n.difference / n.output).sqrt());
+    Ok(norms.into_iter().map(ratio).collect())
 }

@@ -1,9 +1,10 @@
 #[cfg(feature = "onnx")]
 use std::path::Path;
 
-use crate::Layer;
 #[cfg(feature = "onnx")]
 use crate::NnError;
+use crate::ops::Operator;
+use crate::{Data, Layer, Tensor};
 
 /// How a model is imported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,16 @@ pub enum Dimension {
     Free(Option<String>),
 }
 
+impl std::fmt::Display for ElementType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "real numbers",
+            Self::I64 => "whole numbers",
+            Self::Bool => "truth values",
+        })
+    }
+}
+
 impl std::fmt::Display for Dimension {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -59,6 +70,29 @@ pub struct Port {
 }
 
 impl Port {
+    /// A port of a shape.
+    pub fn new(name: &str, element: ElementType, shape: &[Dimension]) -> Self {
+        Self { name: name.to_owned(), element, shape: Some(shape.to_vec()) }
+    }
+
+    /// Whether a tensor can be what this port takes.
+    pub(crate) fn accepts(&self, tensor: &Tensor) -> bool {
+        let kind = match tensor.data() {
+            Data::F32(_) => ElementType::F32,
+            Data::I64(_) => ElementType::I64,
+            Data::Bool(_) => ElementType::Bool,
+        };
+        let fits = |(dimension, &n): (&Dimension, &usize)| match dimension {
+            Dimension::Fixed(m) => *m == n,
+            Dimension::Free(_) => true,
+        };
+        let shape = self.shape.as_ref();
+        let shape_fits = |shape: &Vec<Dimension>| {
+            shape.len() == tensor.shape().len() && shape.iter().zip(tensor.shape()).all(fits)
+        };
+        kind == self.element && shape.is_none_or(shape_fits)
+    }
+
     /// The shape in words: `[N, 1, 28, 28]`.
     pub fn shape_text(&self) -> String {
         match &self.shape {
@@ -97,15 +131,33 @@ pub struct Inspection {
     pub folded: Vec<String>,
 }
 
+/// One operator with its place in the graph.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) node: String,
+    pub(crate) operator_name: String,
+    pub(crate) operator: Box<dyn Operator>,
+    pub(crate) inputs: Vec<Option<usize>>,
+    /// Whether each input is used here for the last time.
+    pub(crate) takes: Vec<bool>,
+    pub(crate) outputs: Vec<Option<usize>>,
+}
+
 /// A trained network: a graph of operators whose linear layers can be put on crossbars.
 ///
 /// It is immutable and may be shared between threads.
 #[derive(Debug)]
 pub struct Network {
-    layers: Vec<Layer>,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-    folded: Vec<String>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    pub(crate) folded: Vec<String>,
+    /// The numbers of the values of inputs and outputs.
+    pub(crate) input_values: Vec<usize>,
+    pub(crate) output_values: Vec<usize>,
+    /// Of each value what it is, if it never changes.
+    pub(crate) constants: Vec<Option<Tensor>>,
 }
 
 impl Network {
@@ -116,8 +168,7 @@ impl Network {
     /// that are not known.
     #[cfg(feature = "onnx")]
     pub fn from_onnx_file(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, NnError> {
-        let _ = (path, options);
-        Err(NnError::Format("the import has not landed yet".to_owned()))
+        read_file(path.as_ref())?.build(options)
     }
 
     /// Reads an ONNX model from memory; it cannot have external data.
@@ -126,8 +177,7 @@ impl Network {
     /// As [`Network::from_onnx_file`].
     #[cfg(feature = "onnx")]
     pub fn from_onnx_bytes(bytes: &[u8], options: &ImportOptions) -> Result<Self, NnError> {
-        let _ = (bytes, options);
-        Err(NnError::Format("the import has not landed yet".to_owned()))
+        crate::onnx::read(bytes.to_vec(), None)?.build(options)
     }
 
     /// Reads an ONNX model that perhaps cannot be run: its layers and the operators that are not known.
@@ -136,8 +186,7 @@ impl Network {
     /// Files that cannot be read, models that are not valid.
     #[cfg(feature = "onnx")]
     pub fn inspect_onnx_file(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Inspection, NnError> {
-        let _ = (path, options);
-        Err(NnError::Format("the import has not landed yet".to_owned()))
+        read_file(path.as_ref())?.inspect(options)
     }
 
     /// The linear layers in the order in which the model uses them.
@@ -159,4 +208,14 @@ impl Network {
     pub fn folded(&self) -> &[String] {
         &self.folded
     }
+}
+
+#[cfg(feature = "onnx")]
+fn read_file(path: &Path) -> Result<crate::NetworkBuilder, NnError> {
+    let bytes = std::fs::read(path).map_err(|source| NnError::Io { path: path.to_owned(), source })?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    crate::onnx::read(bytes, Some(folder))
 }

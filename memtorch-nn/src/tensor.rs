@@ -19,8 +19,8 @@ pub struct Tensor {
     data: Data,
 }
 
-/// A tensor cannot have more elements than this: 4 GiB of f32.
-pub(crate) const MOST_ELEMENTS: usize = 1 << 30;
+/// A tensor cannot have more elements than this: 1 GiB of f32.
+pub(crate) const MOST_ELEMENTS: usize = 1 << 28;
 
 /// How many elements a shape has.
 ///

@@ -13,7 +13,12 @@
 //! ```
 
 pub mod config;
+#[cfg(feature = "datasets")]
+pub mod datasets;
 pub mod distribution;
+pub mod files;
+#[cfg(feature = "npy")]
+pub mod npy;
 pub mod random;
 
 pub use distribution::{Distribution, DistributionError, Shape};

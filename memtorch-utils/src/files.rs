@@ -1,0 +1,106 @@
+//! Files that are whole or not there.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct FileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// The error of a file.
+    pub fn new(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self { path: path.into(), source }
+    }
+}
+
+/// Writes a file beside its place and renames it when all is written and on the disk, so that a
+/// reader sees the old file or the new one and never a part.
+///
+/// # Errors
+/// Whatever the system or `write` says; the file is then as it was before.
+pub fn write_atomic(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let path = path.as_ref();
+    let fail = |source| FileError::new(path, source);
+    let Some(name) = path.file_name() else {
+        return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file")));
+    };
+    let (mut file, beside) = create_beside(path, name).map_err(fail)?;
+    let written = (|| {
+        let mut buffered = BufWriter::new(&mut file);
+        write(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
+        file.sync_all()?;
+        std::fs::rename(&beside, path)
+    })();
+    written.map_err(|error| {
+        // What is left of a failed attempt is of no use to anybody.
+        let _ = std::fs::remove_file(&beside);
+        fail(error)
+    })
+}
+
+/// Creates a new file with a name of its own in the folder of `path`.
+fn create_beside(path: &Path, name: &std::ffi::OsStr) -> io::Result<(File, PathBuf)> {
+    let process = std::process::id();
+    for attempt in 0..1000 {
+        let mut beside = std::ffi::OsString::from(".");
+        beside.push(name);
+        beside.push(format!(".{process}-{attempt}.tmp"));
+        let beside = path.with_file_name(beside);
+        match OpenOptions::new().write(true).create_new(true).open(&beside) {
+            Ok(file) => return Ok((file, beside)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "a thousand temporary files are in the way"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("memtorch-files-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = folder("failed");
+        let path = folder.join("a.txt");
+        write_atomic(&path, |w| w.write_all(b"old")).unwrap();
+        let error = write_atomic(&path, |w| {
+            w.write_all(b"half")?;
+            Err(io::Error::other("no more"))
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("a.txt") && error.to_string().contains("no more"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        write_atomic(&path, |w| w.write_all(b"new")).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let path = folder("missing").join("no/such/file");
+        let error = write_atomic(&path, |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("no/such/file"), "{error}");
+        assert!(write_atomic("/", |_| Ok(())).is_err());
+    }
+}

@@ -4,6 +4,7 @@ mod conv;
 mod gemm;
 mod matmul;
 mod recurrent;
+mod transposed;
 
 use crate::attributes::Attributes;
 use crate::build::Found;
@@ -72,8 +73,9 @@ pub(crate) fn make<'a>(
         "Conv" => conv::make(&parts, found),
         "Gemm" => gemm::make(&parts, found),
         "MatMul" => matmul::make(&parts, found),
+        "ConvTranspose" => transposed::make(&parts, found),
         "RNN" | "LSTM" | "GRU" => recurrent::make(&description.operator, &parts, found),
-        _ => Err(Refusal::Unsupported(String::new())),
+        _ => Ok(Linear::Digital),
     }?;
     if let Linear::Layers(_) = linear {
         parts.attributes.finish()?;

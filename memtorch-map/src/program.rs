@@ -32,7 +32,11 @@ pub(crate) fn fabricate_and_write(
     let mut targets = vec![Vec::with_capacity(relative.weights.len()); arrays.len()];
     let mut states = vec![0.0; arrays.len()];
     for weight in &relative.weights {
-        hardware.scheme.states(*weight, floor, &mut states);
+        match weight {
+            Some(weight) => hardware.scheme.states(*weight, floor, &mut states),
+            // Weights that are all zero have no range: their devices are OFF, and the gain is 0.
+            None => states.fill(0.0),
+        }
         for (target, state) in targets.iter_mut().zip(&states) {
             target.push(off + (on - off) * state);
         }

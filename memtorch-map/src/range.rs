@@ -9,8 +9,8 @@ use crate::{Hardware, MapError};
 /// The largest weights, and the weights relative to them.
 #[derive(Debug)]
 pub(crate) struct Relative {
-    /// `w / w_max` clipped to [-1, 1], in the order of the layout; 0 where `w_max` is 0.
-    pub(crate) weights: Vec<f64>,
+    /// `w / w_max` clipped to [-1, 1], in the order of the layout; `None` where `w_max` is 0.
+    pub(crate) weights: Vec<Option<f64>>,
     /// `w_max`: one, or one a column of all groups.
     pub(crate) w_max: Vec<f64>,
     /// Weights beyond their `w_max`.
@@ -61,7 +61,7 @@ pub(crate) fn relative(
                 };
                 let weight = f64::from(weights[[tile.group, row, column]]);
                 result.clipped += usize::from(weight.abs() > w_max);
-                result.weights.push(if w_max == 0.0 { 0.0 } else { (weight / w_max).clamp(-1.0, 1.0) });
+                result.weights.push((w_max > 0.0).then(|| (weight / w_max).clamp(-1.0, 1.0)));
             }
         }
     }
@@ -85,11 +85,11 @@ mod tests {
         let layer = relative(weights().view(), &layout, &WeightRange::default()).unwrap();
         assert_eq!(layer.w_max, [4.0]);
         // Tiles in order: (row 0, columns 0-1), (row 1, columns 0-1), (row 0, column 2), (row 1, column 2).
-        assert_eq!(layer.weights, [0.25, -1.0, 0.5, 0.125, 0.0, 0.0]);
+        assert_eq!(layer.weights, [0.25, -1.0, 0.5, 0.125, 0.0, 0.0].map(Some));
         let range = WeightRange { per: PerWhat::Column, ..WeightRange::default() };
         let column = relative(weights().view(), &layout, &range).unwrap();
         assert_eq!(column.w_max, [2.0, 4.0, 0.0]);
-        assert_eq!(column.weights, [0.5, -1.0, 1.0, 0.125, 0.0, 0.0]);
+        assert_eq!(column.weights, [Some(0.5), Some(-1.0), Some(1.0), Some(0.125), None, None]);
     }
 
     #[test]
@@ -99,6 +99,6 @@ mod tests {
         let range = WeightRange { exclude_largest: 0.34, ..WeightRange::default() };
         let layer = relative(weights().view(), &layout, &range).unwrap();
         assert_eq!((layer.w_max[0], layer.clipped), (1.0, 2));
-        assert_eq!(layer.weights, [1.0, -1.0, 0.0, 1.0, 0.5, 0.0]);
+        assert_eq!(layer.weights, [1.0, -1.0, 0.0, 1.0, 0.5, 0.0].map(Some));
     }
 }

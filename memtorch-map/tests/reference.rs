@@ -346,18 +346,23 @@ fn tuning_finds_the_analytic_gain_of_ideal_hardware_and_says_so() {
 }
 
 #[test]
-fn a_matrix_of_zeros_gives_zeros() {
+fn a_matrix_of_zeros_is_off_and_gives_zeros() {
     let weights = Array3::zeros((1, 5, 4));
-    let mut hardware = hardware();
-    hardware.tuning.samples = 4;
-    let backend = Arc::new(CpuBackend::portable());
-    let matrix =
-        MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, Stream::root(0, 0), backend).unwrap();
-    assert_eq!(matrix.gains(), [0.0]);
-    assert!(matrix.arrays().iter().all(|a| a.conductances().iter().all(|g| *g == 1.0 / R_OFF)));
-    let mut y = [1.0; 4];
-    matrix.multiply(Input::Rows { values: &[1.0; 5], rows: 1 }, &mut y).unwrap();
-    assert_eq!(y, [0.0; 4]);
+    let schemes: [Arc<dyn MappingScheme>; 2] = [Arc::new(DoubleColumn), Arc::new(SingleColumn)];
+    for scheme in schemes {
+        let mut hardware = hardware();
+        hardware.scheme = scheme;
+        hardware.tuning.samples = 4;
+        let backend = Arc::new(CpuBackend::portable());
+        let stream = Stream::root(0, 0);
+        let matrix =
+            MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, stream, backend).unwrap();
+        assert_eq!(matrix.gains(), [0.0]);
+        assert!(matrix.arrays().iter().all(|a| a.conductances().iter().all(|g| *g == 1.0 / R_OFF)));
+        let mut y = [1.0; 4];
+        matrix.multiply(Input::Rows { values: &[1.0; 5], rows: 1 }, &mut y).unwrap();
+        assert_eq!(y, [0.0; 4]);
+    }
 }
 
 #[test]

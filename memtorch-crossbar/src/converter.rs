@@ -146,15 +146,21 @@ pub(crate) fn ceil_power_of_two(magnitude: f32) -> f32 {
     f32::from_bits((bits + 0x007f_ffff) & 0x7f80_0000)
 }
 
-/// The linear converter's rule for one full scale; 0 gives zeros. Returns the clipped codes.
-pub(crate) fn quantise_linear(sums: &mut [f32], bits: u32, full_scale: f32) -> usize {
-    let step = full_scale * 2.0f32.powi(1 - bits as i32);
-    let (low, high) = (-(2.0f32.powi(bits as i32 - 1)), 2.0f32.powi(bits as i32 - 1) - 1.0);
+/// `(1 / step, step)` of a full scale. Both are 0, so that every code is 0, where the full scale is 0 or so
+/// small that `1 / step` is beyond f32.
+#[inline(always)]
+pub(crate) fn steps(full_scale: f32, bits: u32) -> (f32, f32) {
+    // 2^(1-bits), exactly.
+    let step = full_scale * f32::from_bits((128 - bits) << 23);
     let inverse = 1.0 / step;
-    if !(inverse.is_finite() && step > 0.0) {
-        sums.fill(0.0);
-        return 0;
-    }
+    if inverse.is_finite() && step > 0.0 { (inverse, step) } else { (0.0, 0.0) }
+}
+
+/// The linear converter's rule for one full scale. Returns the clipped codes. NaN stays NaN; a full
+/// scale that is infinite gives NaN.
+pub(crate) fn quantise_linear(sums: &mut [f32], bits: u32, full_scale: f32) -> usize {
+    let (inverse, step) = steps(full_scale, bits);
+    let (low, high) = (-(2.0f32.powi(bits as i32 - 1)), 2.0f32.powi(bits as i32 - 1) - 1.0);
     let mut clipped = 0;
     for y in sums {
         let code = (*y * inverse + 0.5).floor();

@@ -2,15 +2,35 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
+use super::kernel::Isa;
+use super::packed::Packed;
+use super::{ArrayBackend, Conversions, Input, Operand, Product, definition};
+use crate::{ConverterSpec, CrossbarError, FullScale, Layout};
 
-use super::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};
-use crate::{ConverterSpec, CrossbarError, Layout};
-
-/// Products on the CPU, with rayon over vectors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Products on the CPU: tiles and vectors shared out among rayon's threads, with kernels for
+/// AVX-512, for AVX2 with FMA, and for any other processor, chosen at run time.
+///
+/// All of them, on any number of threads, give the bits of [`CpuBackend::portable`], which computes
+/// each element as the interface defines it and nothing faster.
+///
+/// ```
+/// use memtorch_crossbar::backend::CpuBackend;
+/// use memtorch_crossbar::{Accumulate, ArrayBackend, Ideal, Input, Layout, Product, TileShape};
+///
+/// let layout = Layout::new(1, 3, 2, TileShape::Sized { word_lines: 2, bit_lines: 2 })?;
+/// // Tile after tile, each `[word line, bit line]`, siemens.
+/// let backend = CpuBackend::new();
+/// let operand = backend.pack(&layout, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+/// let input = Input::Rows { values: &[0.1, 0.2, 0.3], rows: 1 };
+/// let mut currents = [0.0; 2];
+/// let product = Product { input, converter: &Ideal, accumulate: Accumulate::Set };
+/// backend.multiply(&operand, &product, &mut currents)?;
+/// assert!((currents[0] - 2.2).abs() < 1e-6 && (currents[1] - 2.8).abs() < 1e-6);
+/// # Ok::<(), memtorch_crossbar::CrossbarError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CpuBackend {
-    portable: bool,
+    isa: Option<Isa>,
 }
 
 const NAME: &str = "cpu";
@@ -18,18 +38,36 @@ const NAME: &str = "cpu";
 impl CpuBackend {
     /// The fastest kernels that this machine has.
     pub fn new() -> Self {
-        Self { portable: false }
+        Self { isa: Isa::available().last().copied() }
     }
 
-    /// The portable kernels: the definition of the right answer.
+    /// No kernels: each element as the interface defines it, on one thread. The executable
+    /// definition of the right answer, and slow.
     pub fn portable() -> Self {
-        Self { portable: true }
+        Self { isa: None }
+    }
+
+    /// One backend for each instruction set that this machine has kernels for, and the portable one.
+    pub fn all() -> Vec<Self> {
+        let fast = Isa::available().into_iter().map(|isa| Self { isa: Some(isa) });
+        std::iter::once(Self::portable()).chain(fast).collect()
+    }
+
+    /// [`CpuBackend::new`] as whoever takes a backend wants it.
+    pub fn shared() -> Arc<dyn ArrayBackend> {
+        Arc::new(Self::new())
+    }
+
+    /// The instruction set: `portable`, `lanes`, `avx2` or `avx512`.
+    pub fn instructions(&self) -> &'static str {
+        self.isa.map_or("portable", Isa::name)
     }
 }
 
-/// The devices of a layout, in its order.
-struct Packed {
-    values: Vec<f32>,
+impl Default for CpuBackend {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ArrayBackend for CpuBackend {
@@ -45,7 +83,7 @@ impl ArrayBackend for CpuBackend {
                 expected: vec![layout.device_count()],
             });
         }
-        Ok(Operand::new(*layout, NAME, Arc::new(Packed { values: values.to_vec() })))
+        Ok(Operand::new(*layout, NAME, Arc::new(Packed::new(values.to_vec()))))
     }
 
     fn multiply(
@@ -54,159 +92,74 @@ impl ArrayBackend for CpuBackend {
         product: &Product<'_>,
         output: &mut [f32],
     ) -> Result<Conversions, CrossbarError> {
-        let layout = *operand.layout();
+        let layout = operand.layout();
         let packed: &Packed = operand.downcast(NAME)?;
-        let columns = layout.groups() * layout.columns();
-        check(&layout, &product.input, output.len())?;
-        let (length, positions) = match product.input {
-            Input::Rows { .. } => (layout.groups() * layout.rows(), 1),
-            Input::Patches { geometry, .. } => (geometry.image_len(), geometry.positions()),
-        };
-        let values = match product.input {
-            Input::Rows { values, .. } | Input::Patches { values, .. } => values,
-        };
-        let sample = |(input, output): (&[f32], &mut [f32])| {
-            let mut done = Conversions::default();
-            let mut vector = vec![0.0; layout.groups() * layout.rows()];
-            let mut result = vec![0.0; columns];
-            for position in 0..positions {
-                match product.input {
-                    Input::Rows { .. } => vector.copy_from_slice(input),
-                    Input::Patches { geometry, .. } => patch(geometry, input, position, &mut vector),
-                }
-                done += self.vector(&layout, &packed.values, &vector, product, &mut result);
-                for (column, value) in result.iter().enumerate() {
-                    let at = &mut output[column * positions + position];
-                    *at = match product.accumulate {
-                        Accumulate::Set => *value,
-                        Accumulate::Add => *at + value,
-                        Accumulate::Subtract => *at - value,
-                    };
-                }
-            }
-            done
-        };
-        Ok(values
-            .par_chunks_exact(length)
-            .zip(output.par_chunks_exact_mut(columns * positions))
-            .map(sample)
-            .reduce(Conversions::default, |mut a, b| {
-                a += b;
-                a
-            }))
-    }
-}
-
-impl CpuBackend {
-    /// One vector through all tiles.
-    fn vector(
-        &self,
-        layout: &Layout,
-        matrix: &[f32],
-        vector: &[f32],
-        product: &Product<'_>,
-        result: &mut [f32],
-    ) -> Conversions {
-        let ideal = matches!(product.converter.descriptor(), Some(ConverterSpec::Ideal));
-        let mut done = Conversions::default();
-        let mut sums = vec![0.0f32; layout.tile_shape()[1].min(layout.columns())];
-        result.fill(0.0);
-        for tile in layout.tiles() {
-            let sums = &mut sums[..tile.bit_lines];
-            sums.fill(0.0);
-            let inputs = &vector[tile.group * layout.rows() + tile.row..][..tile.word_lines];
-            self.tile(&matrix[tile.range()], inputs, sums);
-            if !ideal {
-                done.codes += sums.len() as u64;
-                done.clipped += product.converter.quantise(sums, &tile) as u64;
-            }
-            let at = tile.group * layout.columns() + tile.column;
-            for (total, sum) in result[at..at + tile.bit_lines].iter_mut().zip(sums) {
-                *total += *sum;
+        check(layout, product, output.len())?;
+        if output.is_empty() {
+            return Ok(Conversions::default());
+        }
+        if let Some(isa) = self.isa {
+            // SAFETY: only `Isa::available` makes one, of what the processor has; lengths were checked.
+            if let Some(done) = unsafe { isa.multiply(layout, packed, product, output) } {
+                return Ok(done);
             }
         }
-        done
-    }
-
-    /// The partial sums of one tile.
-    fn tile(&self, matrix: &[f32], inputs: &[f32], sums: &mut [f32]) {
-        #[cfg(target_arch = "x86_64")]
-        if !self.portable && std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            // SAFETY: the processor was just seen to have AVX2 and FMA.
-            unsafe { tile_kernel_fma(matrix, inputs, sums) };
-            return;
-        }
-        tile_kernel(matrix, inputs, sums);
+        Ok(definition::multiply(layout, packed.values(), product, output))
     }
 }
 
-#[inline(always)]
-fn tile_kernel(matrix: &[f32], inputs: &[f32], sums: &mut [f32]) {
-    for (input, row) in inputs.iter().zip(matrix.chunks_exact(sums.len())) {
-        for (sum, g) in sums.iter_mut().zip(row) {
-            *sum = input.mul_add(*g, *sum);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn tile_kernel_fma(matrix: &[f32], inputs: &[f32], sums: &mut [f32]) {
-    tile_kernel(matrix, inputs, sums);
-}
-
-/// Gathers the elements under the kernel at one position, all groups in order.
-fn patch(geometry: &PatchGeometry, image: &[f32], position: usize, vector: &mut [f32]) {
-    let [_, oh, ow] = geometry.output;
-    let at = [position / (oh * ow), position / ow % oh, position % ow];
-    let [id, ih, iw] = geometry.input;
-    let [kd, kh, kw] = geometry.kernel;
-    let source = |axis: usize, k: usize| {
-        (at[axis] * geometry.stride[axis] + k * geometry.dilation[axis])
-            .checked_sub(geometry.padding[axis])
-            .filter(|i| *i < geometry.input[axis])
+/// Everything fits together.
+fn check(layout: &Layout, product: &Product<'_>, output: usize) -> Result<(), CrossbarError> {
+    let shape = |what, found: usize, expected: Option<usize>| match expected {
+        Some(expected) if expected == found => Ok(()),
+        _ => Err(CrossbarError::Shape {
+            what,
+            found: vec![found],
+            expected: vec![expected.unwrap_or(usize::MAX)],
+        }),
     };
-    let mut slots = vector.iter_mut();
-    for channel in 0..geometry.channels {
-        for d in 0..kd {
-            for h in 0..kh {
-                for w in 0..kw {
-                    let value = match (source(0, d), source(1, h), source(2, w)) {
-                        (Some(z), Some(y), Some(x)) => image[((channel * id + z) * ih + y) * iw + x],
-                        _ => 0.0,
-                    };
-                    if let Some(slot) = slots.next() {
-                        *slot = value;
-                    }
-                }
-            }
+    let vectors = match &product.input {
+        Input::Rows { values, rows } => {
+            shape("input", values.len(), rows.checked_mul(layout.groups() * layout.rows()))?;
+            Some(*rows)
         }
-    }
-}
-
-fn check(layout: &Layout, input: &Input<'_>, output: usize) -> Result<(), CrossbarError> {
-    let (found, expected) = match input {
-        Input::Rows { values, rows } => (values.len(), rows.checked_mul(layout.groups() * layout.rows())),
         Input::Patches { values, samples, geometry } => {
-            let kernel: usize = geometry.kernel.iter().product();
-            let rows = geometry.channels / layout.groups() * kernel;
-            if geometry.channels % layout.groups() != 0 || rows != layout.rows() {
+            let product = |sizes: [usize; 3]| sizes.into_iter().try_fold(1usize, usize::checked_mul);
+            let (groups, kernel) = (layout.groups(), product(geometry.kernel));
+            let rows = kernel.and_then(|kernel| kernel.checked_mul(geometry.channels / groups));
+            if geometry.channels % groups != 0 || rows != Some(layout.rows()) {
                 return Err(CrossbarError::Shape {
                     what: "patch",
-                    found: vec![geometry.channels, kernel],
-                    expected: vec![layout.groups() * layout.rows()],
+                    found: vec![geometry.channels, kernel.unwrap_or(usize::MAX)],
+                    expected: vec![groups * layout.rows()],
                 });
             }
-            (values.len(), samples.checked_mul(geometry.image_len()))
+            for (axis, stride) in geometry.stride.into_iter().enumerate() {
+                if stride == 0 {
+                    return Err(CrossbarError::value(format!("stride of axis {axis}"), 0, "at least 1"));
+                }
+                // So that a place under the kernel can be computed.
+                let last = geometry.output[axis].saturating_sub(1).checked_mul(stride);
+                let reach = (geometry.kernel[axis] - 1).checked_mul(geometry.dilation[axis]);
+                if last.zip(reach).and_then(|(a, b)| a.checked_add(b)).is_none_or(|n| n == usize::MAX) {
+                    let value = geometry.dilation[axis];
+                    return Err(CrossbarError::value(format!("dilation of axis {axis}"), value, "less"));
+                }
+            }
+            let image = product(geometry.input).and_then(|area| area.checked_mul(geometry.channels));
+            shape("input", values.len(), image.and_then(|image| image.checked_mul(*samples)))?;
+            product(geometry.output).and_then(|positions| positions.checked_mul(*samples))
         }
     };
-    if Some(found) != expected {
-        let expected = vec![expected.unwrap_or(usize::MAX)];
-        return Err(CrossbarError::Shape { what: "input", found: vec![found], expected });
-    }
-    let expected = input.vectors() * layout.groups() * layout.columns();
-    if output != expected {
-        return Err(CrossbarError::Shape { what: "output", found: vec![output], expected: vec![expected] });
+    let columns = layout.groups() * layout.columns();
+    shape("output", output, vectors.and_then(|vectors| vectors.checked_mul(columns)))?;
+    if let Some(ConverterSpec::Linear { bits, full_scale }) = product.converter.descriptor() {
+        if !(2..=24).contains(&bits) {
+            return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
+        }
+        if let FullScale::PerTile(list) = full_scale {
+            shape("full scales", list.len(), Some(layout.tile_count()))?;
+        }
     }
     Ok(())
 }

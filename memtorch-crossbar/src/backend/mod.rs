@@ -11,6 +11,9 @@
 //! including a linear converter.
 
 mod cpu;
+mod definition;
+mod kernel;
+mod packed;
 
 use std::any::Any;
 use std::fmt::Debug;

@@ -1,0 +1,325 @@
+//! Kernels: the instruction sets, and the loops around them.
+//!
+//! There is one inner loop (`body::dot`): a block of values, each broadcast, times a panel of
+//! lanes, summed over word lines in registers. For vectors that are rows (`rows`), the bit lines lie in
+//! lanes and a block is some vectors; for the patches of images (`images`), neighbouring
+//! positions lie in lanes and a block is some bit lines. The partial sums of a tile then lie in
+//! the first-level cache, where the converter finds them.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod body;
+mod images;
+mod lanes;
+mod output;
+mod patches;
+mod rows;
+mod scratch;
+mod simd;
+
+use body::{Convert, Dot, Linear, Rule, Run};
+
+use super::{Conversions, Input, Product, packed::Packed};
+use crate::{Converter, ConverterSpec, FullScale, Layout, Tile};
+
+/// An instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// Arrays as lanes.
+    Lanes,
+    /// AVX2 with FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// Those that this machine has, the fastest last.
+    pub(super) fn available() -> Vec<Self> {
+        let mut found = vec![Self::Lanes];
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::is_x86_feature_detected as has;
+            if has!("avx2") && has!("fma") && has!("popcnt") {
+                found.push(Self::Avx2);
+                if has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") {
+                    found.push(Self::Avx512);
+                }
+            }
+        }
+        found
+    }
+
+    /// In reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Lanes => lanes::PortableLanes::NAME,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::Avx2::NAME,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::Avx512::NAME,
+        }
+    }
+
+    /// Computes a product whose lengths were checked; `None` where only the definition can.
+    ///
+    /// # Safety
+    /// The processor has this instruction set.
+    pub(super) unsafe fn multiply(
+        self,
+        layout: &Layout,
+        packed: &Packed,
+        product: &Product<'_>,
+        output: &mut [f32],
+    ) -> Option<Conversions> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::Lanes => multiply::<lanes::PortableLanes>(layout, packed, product, output),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => multiply::<avx2::Avx2>(layout, packed, product, output),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => multiply::<avx512::Avx512>(layout, packed, product, output),
+            }
+        }
+    }
+}
+
+unsafe fn multiply<K: Kernel>(
+    layout: &Layout,
+    packed: &Packed,
+    product: &Product<'_>,
+    output: &mut [f32],
+) -> Option<Conversions> {
+    let conversion = Conversion::new(product.converter);
+    // SAFETY: the caller's promise.
+    unsafe {
+        match product.input {
+            Input::Rows { values, rows } => Some(rows::multiply::<K>(
+                layout,
+                packed,
+                values,
+                rows,
+                &conversion,
+                product.accumulate,
+                output,
+            )),
+            Input::Patches { values, samples, geometry } => images::multiply::<K>(
+                layout,
+                packed.values(),
+                (values, samples, geometry),
+                &conversion,
+                product.accumulate,
+                output,
+            ),
+        }
+    }
+}
+
+/// An instruction set's functions, and the sizes that suit its registers.
+///
+/// # Safety
+/// Every function needs the instruction set and what the function of the same name in `body` needs.
+#[allow(clippy::missing_safety_doc, reason = "stated once above")]
+trait Kernel {
+    const NAME: &'static str;
+    /// f32 in a register.
+    const LANES: usize;
+    /// The largest blocks for panels of 1, 2, 4, 8 registers.
+    const BLOCKS: [usize; 4];
+    /// The most bit lines for which a panel of positions has 8, and 4 registers.
+    const NARROW: [usize; 2];
+
+    unsafe fn dot(vectors: usize, block: usize, d: &Dot);
+    unsafe fn convert_rows(c: &Convert) -> u64;
+    unsafe fn convert_lanes(vectors: usize, c: &Convert) -> u64;
+    unsafe fn gather(
+        source: &[f32],
+        offsets: &[usize],
+        runs: &[Run],
+        panel: &mut [f32],
+        width: usize,
+        used: usize,
+    );
+
+    /// The largest block for a panel of so many registers.
+    fn block(vectors: usize) -> usize {
+        Self::BLOCKS[vectors.trailing_zeros() as usize]
+    }
+}
+
+/// Defines a [`Kernel`] whose functions have the given attributes.
+macro_rules! isa {
+    ($name:ident, $lanes:ty, $text:literal, blocks: $blocks:expr, columns: $columns:expr, $(#[$attribute:meta])*) => {
+        /// The instruction set.
+        pub(super) struct $name;
+
+        const _: () = {
+            use super::body::{self, Convert, Dot, Run};
+
+            $(#[$attribute])*
+            unsafe fn dot<const BLOCK: usize, const VECTORS: usize>(d: &Dot) {
+                // SAFETY: the attributes enable the instructions; the rest is the caller's promise.
+                unsafe { body::dot::<$lanes, BLOCK, VECTORS>(d) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn convert_rows(c: &Convert) -> u64 {
+                // SAFETY: as above.
+                unsafe { body::convert_rows::<$lanes>(c) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn convert_lanes<const VECTORS: usize>(c: &Convert) -> u64 {
+                // SAFETY: as above.
+                unsafe { body::convert_lanes::<$lanes, VECTORS>(c) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn gather(
+                source: &[f32],
+                offsets: &[usize],
+                runs: &[Run],
+                panel: &mut [f32],
+                width: usize,
+                used: usize,
+            ) {
+                body::gather::<$lanes>(source, offsets, runs, panel, width, used)
+            }
+
+            impl super::Kernel for $name {
+                const NAME: &'static str = $text;
+                const LANES: usize = <$lanes as super::simd::Simd>::LANES;
+                const BLOCKS: [usize; 4] = $blocks;
+                const NARROW: [usize; 2] = $columns;
+
+                unsafe fn dot(vectors: usize, block: usize, d: &Dot) {
+                    super::choose!(vectors, block, dot, d;
+                        1: 1 2 3 4 5 6 7 8 9 10 11 12 13;
+                        2: 1 2 3 4 5 6 7 8 9 10 11 12 13;
+                        4: 1 2 3 4 5 6;
+                        8: 1 2 3;
+                    )
+                }
+
+                unsafe fn convert_rows(c: &Convert) -> u64 {
+                    // SAFETY: the caller's promise.
+                    unsafe { convert_rows(c) }
+                }
+
+                unsafe fn convert_lanes(vectors: usize, c: &Convert) -> u64 {
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        match vectors {
+                            1 => convert_lanes::<1>(c),
+                            2 => convert_lanes::<2>(c),
+                            4 => convert_lanes::<4>(c),
+                            8 => convert_lanes::<8>(c),
+                            _ => unreachable!("panels have 1, 2, 4 or 8 registers"),
+                        }
+                    }
+                }
+
+                unsafe fn gather(
+                    source: &[f32],
+                    offsets: &[usize],
+                    runs: &[Run],
+                    panel: &mut [f32],
+                    width: usize,
+                    used: usize,
+                ) {
+                    // SAFETY: the caller's promise.
+                    unsafe { gather(source, offsets, runs, panel, width, used) }
+                }
+            }
+        };
+    };
+}
+
+/// Calls the instance for a panel's registers and a block.
+macro_rules! choose {
+    ($vectors:ident, $block:ident, $function:ident, $argument:ident; $($v:literal: $($b:literal)*;)*) => {
+        match ($vectors, $block) {
+            // SAFETY: the caller's promise.
+            $($(($v, $b) => unsafe { $function::<$b, $v>($argument) },)*)*
+            _ => unreachable!("a block of {} with {} registers", $block, $vectors),
+        }
+    };
+}
+
+use {choose, isa};
+
+/// What a converter does to a tile.
+enum Conversion<'a> {
+    /// A rule that kernels know, for the tile of this number and width.
+    Known(Known),
+    /// The converter's own method.
+    Own(&'a dyn Converter),
+}
+
+enum Known {
+    Ideal,
+    Fixed(Linear, f32),
+    PerTile(Linear, std::sync::Arc<[f32]>),
+    Dynamic(Linear),
+}
+
+impl<'a> Conversion<'a> {
+    fn new(converter: &'a dyn Converter) -> Self {
+        let linear = |bits: u32| {
+            let half = 2.0f32.powi(bits as i32 - 1);
+            Linear { bits, low: -half, high: half - 1.0 }
+        };
+        Self::Known(match converter.descriptor() {
+            Some(ConverterSpec::Ideal) => Known::Ideal,
+            Some(ConverterSpec::Linear { bits, full_scale }) => match full_scale {
+                FullScale::Fixed(full_scale) => Known::Fixed(linear(bits), full_scale),
+                FullScale::PerTile(list) => Known::PerTile(linear(bits), list),
+                FullScale::Dynamic { overflow_rate: 0.0 } => Known::Dynamic(linear(bits)),
+                FullScale::Dynamic { .. } => return Self::Own(converter),
+            },
+            None => return Self::Own(converter),
+        })
+    }
+
+    fn is_ideal(&self) -> bool {
+        matches!(self, Self::Known(Known::Ideal))
+    }
+
+    /// A tile's bit lines need not be converted together.
+    fn is_separable(&self) -> bool {
+        matches!(self, Self::Known(Known::Ideal | Known::Fixed(..) | Known::PerTile(..)))
+    }
+
+    /// The rule for one tile, or the converter that is its own rule.
+    fn rule(&self, tile: &Tile) -> Result<Rule, &'a dyn Converter> {
+        Ok(match self {
+            Self::Known(Known::Ideal) => Rule::Ideal,
+            Self::Known(Known::Fixed(linear, full_scale)) => {
+                Rule::Fixed { linear: *linear, full_scale: *full_scale }
+            }
+            Self::Known(Known::PerTile(linear, list)) => {
+                Rule::Fixed { linear: *linear, full_scale: list[tile.index] }
+            }
+            Self::Known(Known::Dynamic(linear)) => Rule::Dynamic { linear: *linear },
+            Self::Own(converter) => return Err(*converter),
+        })
+    }
+}
+
+/// Word lines that are summed before the next block of vectors has its turn: what they need
+/// stays in the first-level cache.
+const DEPTH: usize = 256;
+
+/// The sizes of the least number of nearly equal parts of `n`, none above `most`: `(start, size)`.
+fn parts(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = n.div_ceil(most.max(1)).max(1);
+    let (size, longer) = (n / count, n % count);
+    (0..count).map(move |i| (i * size + i.min(longer), size + usize::from(i < longer)))
+}

@@ -1,0 +1,224 @@
+//! Where the elements under a convolution's kernel are, so that a panel of patches is made of a few
+//! runs of neighbours.
+//!
+//! A group's channels are copied once into a slab with the padding around them, and with the columns
+//! in the order of their remainder by the stride. So the elements that one kernel element sees along
+//! a row of the result are always neighbours, and none lies outside.
+
+use std::ops::Range;
+
+use super::{Run, scratch::Buffer};
+use crate::PatchGeometry;
+
+/// Elements of a slab that stay in the second-level cache.
+const SLAB: usize = 1 << 17;
+
+/// Images, and how the kernel goes over them.
+pub(super) struct Source<'a> {
+    values: &'a [f32],
+    samples: usize,
+    /// Channels of a group.
+    channels: usize,
+    /// Elements of an image.
+    image: usize,
+    geometry: PatchGeometry,
+    /// Elements that the kernel reaches along each axis, padding included.
+    reach: [usize; 3],
+    /// Columns of one remainder.
+    phase: usize,
+    /// The images can be read as they are.
+    direct: bool,
+}
+
+impl<'a> Source<'a> {
+    /// `None` where the slab would be far larger than the images.
+    pub(super) fn new(
+        values: &'a [f32],
+        samples: usize,
+        geometry: &PatchGeometry,
+        groups: usize,
+    ) -> Option<Self> {
+        let mut geometry = *geometry;
+        let PatchGeometry { input, kernel, stride, padding, output, .. } = geometry;
+        let direct = kernel == [1; 3] && stride == [1; 3] && padding == [0; 3] && input == output;
+        if direct {
+            geometry.input = [1, 1, input.iter().product()];
+            geometry.output = geometry.input;
+        }
+        let mut reach = [0; 3];
+        for (axis, reach) in reach.iter_mut().enumerate() {
+            let last = (geometry.output[axis] - 1).checked_mul(stride[axis])?;
+            let kernel = (kernel[axis] - 1).checked_mul(geometry.dilation[axis])?;
+            *reach = last.checked_add(kernel)?.checked_add(1)?;
+        }
+        let (channels, image) = (geometry.channels / groups, geometry.image_len());
+        let phase = reach[2].div_ceil(stride[2]);
+        let row = phase.checked_mul(stride[2])?;
+        let slab = channels.checked_mul(reach[0])?.checked_mul(reach[1])?.checked_mul(row)?;
+        if slab > (image / groups).saturating_mul(64).saturating_add(1 << 20) {
+            return None;
+        }
+        Some(Self { values, samples, channels, image, geometry, reach, phase, direct })
+    }
+
+    /// Vectors of one image.
+    pub(super) fn positions(&self) -> usize {
+        self.geometry.positions()
+    }
+
+    /// Divides all vectors into ranges for tasks: about `wanted`, of slabs that stay in a cache.
+    pub(super) fn chunks(&self, panel: usize, wanted: usize) -> Vec<Range<usize>> {
+        let positions = self.positions();
+        let all = self.samples * positions;
+        if self.direct {
+            let size = all.div_ceil(wanted).next_multiple_of(panel);
+            return (0..all).step_by(size).map(|first| first..(first + size).min(all)).collect();
+        }
+        let slab = self.channels * self.reach[0] * self.reach[1] * self.phase * self.geometry.stride[2];
+        let [depth, height, width] = self.geometry.output;
+        let pieces = wanted.div_ceil(self.samples).max(slab.div_ceil(SLAB));
+        if depth == 1 && pieces > 1 && positions >= 4 * panel {
+            // Rows of one image, at least a panel of them.
+            let rows = height.div_ceil(pieces).max(panel.div_ceil(width));
+            let rows: Vec<_> = (0..height).step_by(rows).map(|r| r..(r + rows).min(height)).collect();
+            let of_image = |sample: usize| {
+                let at = sample * positions;
+                rows.iter().map(move |rows| at + rows.start * width..at + rows.end * width)
+            };
+            return (0..self.samples).flat_map(of_image).collect();
+        }
+        // Whole images: few enough for the cache, enough to fill some panels.
+        let most = (SLAB / slab).min(self.samples.div_ceil(wanted));
+        let images = most.max((4 * panel / positions).min(SLAB / slab)).max(1);
+        (0..self.samples)
+            .step_by(images)
+            .map(|s| s * positions..(s + images).min(self.samples) * positions)
+            .collect()
+    }
+}
+
+/// The part of the images that some vectors see, for one group at a time.
+pub(super) struct Slab {
+    samples: Range<usize>,
+    /// Rows, the padding counted.
+    rows: Range<usize>,
+    plane: usize,
+    channel: usize,
+    sample: usize,
+}
+
+impl Slab {
+    pub(super) fn new(source: &Source<'_>, vectors: &Range<usize>) -> Self {
+        let PatchGeometry { kernel, stride, dilation, output, .. } = source.geometry;
+        if source.direct {
+            let (channel, sample) = (output[2], source.image);
+            return Self { samples: 0..source.samples, rows: 0..1, plane: channel, channel, sample };
+        }
+        let positions = source.positions();
+        let (first, last) = (vectors.start, vectors.end - 1);
+        let samples = first / positions..last / positions + 1;
+        let rows = if samples.len() == 1 && output[0] == 1 {
+            let row = |vector: usize| vector % positions / output[2] * stride[1];
+            row(first)..row(last) + (kernel[1] - 1) * dilation[1] + 1
+        } else {
+            0..source.reach[1]
+        };
+        let plane = rows.len() * source.phase * stride[2];
+        let channel = source.reach[0] * plane;
+        Self { samples, rows, plane, channel, sample: source.channels * channel }
+    }
+
+    /// Where each kernel element's values start, in the order of word lines.
+    pub(super) fn offsets(&self, source: &Source<'_>, offsets: &mut Vec<usize>) {
+        let PatchGeometry { kernel, stride, dilation, .. } = source.geometry;
+        let row = source.phase * stride[2];
+        offsets.clear();
+        for channel in 0..source.channels {
+            for d in 0..kernel[0] {
+                for h in 0..kernel[1] {
+                    let at = channel * self.channel + d * dilation[0] * self.plane + h * dilation[1] * row;
+                    for x in (0..kernel[2]).map(|w| w * dilation[2]) {
+                        offsets.push(at + x % stride[2] * source.phase + x / stride[2]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The runs of some vectors, in order.
+    pub(super) fn runs(&self, source: &Source<'_>, vectors: Range<usize>, runs: &mut Vec<Run>) {
+        let PatchGeometry { stride, output, .. } = source.geometry;
+        let positions = source.positions();
+        runs.clear();
+        let mut vector = vectors.start;
+        while vector < vectors.end {
+            let (sample, position) = (vector / positions, vector % positions);
+            let x = position % output[2];
+            let y = position / output[2] % output[1];
+            let z = position / (output[1] * output[2]);
+            let len = (output[2] - x).min(vectors.end - vector);
+            let base = (sample - self.samples.start) * self.sample
+                + z * stride[0] * self.plane
+                + (y * stride[1] - self.rows.start) * source.phase * stride[2]
+                + x;
+            runs.push(Run { lane: vector - vectors.start, len, base });
+            vector += len;
+        }
+    }
+
+    /// The slab of a group. It ends with enough elements for a whole register to be read anywhere.
+    pub(super) fn fill<'a>(&self, source: &Source<'a>, group: usize, buffer: &'a mut Buffer) -> &'a [f32] {
+        let PatchGeometry { input, padding, stride, .. } = source.geometry;
+        let area: usize = input.iter().product();
+        if source.direct {
+            return &source.values[group * source.channels * area..];
+        }
+        let slab = buffer.get(self.samples.len() * self.sample + 16);
+        let row_len = source.phase * stride[2];
+        let mut rows = slab.chunks_exact_mut(row_len);
+        for sample in self.samples.clone() {
+            for channel in 0..source.channels {
+                let image =
+                    &source.values[sample * source.image + (group * source.channels + channel) * area..];
+                for z in 0..source.reach[0] {
+                    let z = z.checked_sub(padding[0]).filter(|z| *z < input[0]);
+                    for y in self.rows.clone() {
+                        let y = y.checked_sub(padding[1]).filter(|y| *y < input[1]);
+                        let Some(target) = rows.next() else { break };
+                        match (z, y) {
+                            (Some(z), Some(y)) => {
+                                let row = &image[(z * input[1] + y) * input[2]..][..input[2]];
+                                spread(row, padding[2], stride[2], source.reach[2], target);
+                            }
+                            _ => target.fill(0.0),
+                        }
+                    }
+                }
+            }
+        }
+        slab
+    }
+}
+
+/// A row with zeros before and after it, `reach` elements in all, ordered by remainder.
+fn spread(row: &[f32], padding: usize, stride: usize, reach: usize, target: &mut [f32]) {
+    let end = (padding + row.len()).min(reach);
+    if stride == 1 {
+        let start = padding.min(end);
+        target[..start].fill(0.0);
+        target[start..end].copy_from_slice(&row[..end - start]);
+        target[end..].fill(0.0);
+        return;
+    }
+    let phase = target.len() / stride;
+    target.fill(0.0);
+    for (remainder, target) in target.chunks_exact_mut(phase).enumerate() {
+        // The first element of this remainder inside the row.
+        let first = padding.saturating_sub(remainder).div_ceil(stride);
+        let start = first * stride + remainder;
+        if start < end {
+            let from = row[start - padding..end - padding].iter().step_by(stride);
+            target[first..].iter_mut().zip(from).for_each(|(slot, x)| *slot = *x);
+        }
+    }
+}

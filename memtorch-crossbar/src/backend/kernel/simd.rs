@@ -1,0 +1,32 @@
+//! The operations on lanes that the kernels are written in.
+
+/// Some f32 side by side.
+///
+/// Where an operand is NaN, `min` and `max` return the second one, as x86 does.
+///
+/// # Safety
+/// Every method needs the instructions of the type that implements it; pointers are valid for
+/// [`Simd::LANES`] elements and need no alignment.
+#[allow(clippy::missing_safety_doc, reason = "stated once above")]
+pub(super) trait Simd: Copy {
+    /// How many.
+    const LANES: usize;
+
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// `self * b + c`, rounded once.
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    unsafe fn mul(self, b: Self) -> Self;
+    unsafe fn add(self, b: Self) -> Self;
+    unsafe fn floor(self) -> Self;
+    unsafe fn abs(self) -> Self;
+    unsafe fn min(self, b: Self) -> Self;
+    unsafe fn max(self, b: Self) -> Self;
+    /// Lanes in which the two differ, neither being NaN.
+    unsafe fn differing(self, b: Self) -> u32;
+    /// The largest lane, of lanes that are not NaN.
+    unsafe fn largest(self) -> f32;
+    /// Asks for the cache line of an address, which may be any.
+    unsafe fn prefetch(at: *const f32);
+}

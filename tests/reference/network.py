@@ -133,11 +133,12 @@ class Network:
         weight = node.input[1]
         if weight.endswith(".weight"):
             return weight[: -len(".weight")], node.name
-        return node.name.rsplit("/", 1)[0] or node.name, node.name
+        return node.name.rsplit("/", 1)[0].lstrip("/") or node.name, node.name
 
-    def linear(self, node, weights, samples, vectors, owner):
+    def linear(self, node, weights, samples, vectors, owner, part=""):
         """The seam: `vectors(v)` turns scaled samples into word-line vectors `[groups, vectors, rows]`."""
         short, full = self.names(node)
+        short += part
         cfg = settings_of_layer(self.experiment, short, full) if self.experiment else None
         if cfg is None or not cfg["patch"]:
             return (vectors(samples).astype(F64) @ weights.astype(F64)).astype(F32)
@@ -173,6 +174,24 @@ class Network:
         y = self.linear(node, weight[None], x, lambda v: v[None], np.arange(len(x)))[0]
         return y + self.constants[node.input[2]] if len(node.input) > 2 else y
 
+    def lstm(self, node, args):
+        """W and R are arrays of their own; a sample is one time step of one sequence. Gates in the order i, o, f, c."""
+        x, w, r, bias, lengths, h, c = args
+        assert lengths is None and w.shape[0] == 1 and attribute(node, "direction", b"forward") == b"forward"
+        w, r, (bias,), h, c = w[0].T, r[0].T, bias, h[0], c[0]
+        half = len(bias) // 2
+        sigmoid = lambda value: (1.0 / (1.0 + np.exp(-value.astype(F64)))).astype(F32)
+        tanh = lambda value: np.tanh(value.astype(F64)).astype(F32)
+        owner, outputs = np.arange(x.shape[1]), []
+        for step in x:
+            gates = self.linear(node, w[None], step, lambda v: v[None], owner, ".W")[0] + bias[:half]
+            gates = gates + (self.linear(node, r[None], h, lambda v: v[None], owner, ".R")[0] + bias[half:])
+            i, o, f, g = np.split(gates, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+            h = sigmoid(o) * tanh(c)
+            outputs.append(h)
+        return [np.stack(outputs)[:, None], h[None], c[None]]
+
     def run(self, images):
         self.near = np.zeros(len(images), int)
         values = dict(self.constants)
@@ -180,8 +199,10 @@ class Network:
         for node in self.graph.node:
             if node.op_type == "Constant":
                 continue
-            args = [values[i] for i in node.input if i]
-            values[node.output[0]] = self.step(node, args)
+            args = [values[i] if i else None for i in node.input]
+            results = self.lstm(node, args) if node.op_type == "LSTM" else [self.step(node, args)]
+            for name, value in zip(node.output, results):
+                values[name] = value
         return values[self.graph.output[0].name]
 
     def step(self, node, args):
@@ -202,6 +223,16 @@ class Network:
             return x.reshape(len(x), -1)
         if op == "Squeeze":
             return np.squeeze(x, axis=tuple(int(a) for a in args[1]))
+        if op == "Unsqueeze":
+            return np.expand_dims(x, axis=tuple(int(a) for a in args[1]))
+        if op == "Shape":
+            return np.array(x.shape)
+        if op == "Gather":
+            return np.take(x, args[1], axis=attribute(node, "axis", 0))
+        if op == "Concat":
+            return np.concatenate(args, axis=attribute(node, "axis"))
+        if op == "ConstantOfShape":
+            return np.full(x, numpy_helper.to_array(attribute(node, "value"))[0])
         if op == "Transpose":
             return x.transpose(attribute(node, "perm"))
         if op == "GlobalAveragePool":

@@ -145,14 +145,4 @@ fn value(attribute: &proto::AttributeData, folder: Option<&Path>) -> Result<Attr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_module_is_the_last_scope_but_one() {
-        assert_eq!(module("['', 'features', 'features.0', 'conv2d']").as_deref(), Some("features.0"));
-        assert_eq!(module("['', 'linear']"), None);
-        assert_eq!(module("['_empty_nn_module_stack_from_metadata_hook', 'x']"), None);
-        assert_eq!(module("garbage"), None);
-    }
-}
+mod tests;

@@ -1,0 +1,208 @@
+//! Evaluation: what it counts, that it does not depend on threads or batches, and what it refuses.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{Images, backend, labels, load, nearly_ideal};
+use memtorch_crossbar::{FullScale, LinearConverter};
+use memtorch_map::Hardware;
+use memtorch_nn::{
+    Attribute, Dimension, ElementType, EvaluateOptions, Evaluation, Executable, ImportOptions, LayerChoice,
+    Network, NetworkBuilder, NnError, NodeDescription, Port, Tensor, evaluate, relative_errors,
+};
+use memtorch_utils::Stream;
+
+/// 6-bit converters, whose range follows the input: nothing may leak from one sample to another.
+fn coarse(tile: usize) -> Hardware {
+    let mut hardware = nearly_ideal(tile);
+    let range = FullScale::Dynamic { overflow_rate: 0.0 };
+    hardware.adc.converter = Arc::new(LinearConverter::new(6, range).unwrap());
+    hardware
+}
+
+fn patched(network: &Arc<Network>, hardware: &Hardware) -> Executable {
+    let choices = vec![LayerChoice::Memristive(Box::new(hardware.clone())); network.layers().len()];
+    Executable::new(network.clone(), choices, Stream::root(7, 0), backend()).unwrap()
+}
+
+fn options(batch: usize, limit: usize) -> EvaluateOptions<'static> {
+    EvaluateOptions { batch, limit: Some(limit), ..EvaluateOptions::default() }
+}
+
+#[test]
+fn results_depend_neither_on_threads_nor_on_the_size_of_a_batch() {
+    for name in ["fmnist-lenet5.onnx", "fmnist-mobilenetv2.onnx", "fmnist-lstm.onnx"] {
+        let network = load(name, false);
+        let run = |threads: usize, batch: usize| -> (Evaluation, Vec<Option<f64>>) {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let digital = Executable::digital(network.clone(), backend()).unwrap();
+                let executable = patched(&network, &coarse(32));
+                let evaluation =
+                    evaluate(&executable, &mut Images::fashion(), &labels(), &options(batch, 70)).unwrap();
+                let errors = relative_errors(&digital, &executable, &mut Images::fashion(), 9).unwrap();
+                (evaluation, errors)
+            })
+        };
+        let expected = run(1, 1);
+        assert_eq!(expected.0.samples, 70);
+        assert!(expected.0.reads.iter().all(|read| read.conversions.codes > 0));
+        for (threads, batch) in [(1, 70), (2, 1), (2, 7), (2, 64)] {
+            assert_eq!(run(threads, batch), expected, "{name} {threads} {batch}");
+        }
+    }
+}
+
+#[test]
+fn one_image_has_the_logits_that_it_has_in_a_batch_bit_for_bit() {
+    for name in ["fmnist-conv1d.onnx", "fmnist-mobilenetv2.onnx", "fmnist-lstm.onnx"] {
+        let network = load(name, false);
+        let executables =
+            [Executable::digital(network.clone(), backend()).unwrap(), patched(&network, &coarse(32))];
+        for executable in executables {
+            let all = executable.run(&[("input", Images::fashion().first(11))]).unwrap();
+            let all = all.values[0].1.as_f32().unwrap().to_vec();
+            let images = Images::fashion().first(11);
+            let values = images.as_f32().unwrap();
+            for (i, image) in values.chunks_exact(784).enumerate() {
+                let one = Tensor::new(&[1, 1, 28, 28], image.to_vec()).unwrap();
+                let one = executable.run(&[("input", one)]).unwrap();
+                let one = one.values[0].1.as_f32().unwrap();
+                let bits = |list: &[f32]| list.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(one), bits(&all[i * 10..(i + 1) * 10]), "{name} {i}");
+            }
+        }
+    }
+}
+
+/// One operator on vectors of so many numbers.
+fn single(node: NodeDescription, width: usize, constants: &[(&str, Tensor)]) -> Arc<Network> {
+    let mut builder = NetworkBuilder::new(17);
+    let port = |name, n| Port::new(name, ElementType::F32, &[Dimension::Free(None), n]);
+    builder.input(port("x", Dimension::Fixed(width))).node(node).output(port("y", Dimension::Free(None)));
+    for (name, value) in constants {
+        builder.constant(name, value.clone());
+    }
+    Arc::new(builder.build(&ImportOptions::default()).unwrap())
+}
+
+#[test]
+fn ties_go_to_the_first_and_what_is_no_number_is_wrong() {
+    let network = single(NodeDescription::new("Sqrt", &["x"], &["y"]), 3, &[]);
+    let executable = Executable::digital(network, backend()).unwrap();
+    let mut samples = Images::new(&[3], vec![4.0, 9.0, 9.0, 1.0, 1.0, 1.0, 4.0, -1.0, 1.0]);
+    let evaluation = evaluate(&executable, &mut samples, &[1, 1, 0], &EvaluateOptions::default()).unwrap();
+    assert_eq!(evaluation.predictions, [Some(1), Some(0), None]);
+    assert_eq!(evaluation.correct, 1);
+    assert_eq!(evaluation.warnings.len(), 1);
+    assert!(evaluation.warnings[0].contains("1 of 3 samples"));
+    // What is no number agrees with nothing.
+    assert!((evaluation.agreement(&evaluation) - 2.0 / 3.0).abs() < 1e-12);
+    assert!((evaluation.accuracy() - 1.0 / 3.0).abs() < 1e-12);
+}
+
+#[test]
+fn labels_and_samples_that_do_not_fit_are_named() {
+    let network = load("fmnist-mlp.onnx", false);
+    let executable = Executable::digital(network, backend()).unwrap();
+    let mut labels = labels();
+    let short = evaluate(&executable, &mut Images::fashion(), &labels[..5], &EvaluateOptions::default());
+    assert!(short.unwrap_err().to_string().contains("5 labels for 2000 samples"));
+    labels[37] = 10;
+    let wrong = evaluate(&executable, &mut Images::fashion(), &labels, &EvaluateOptions::default());
+    assert!(matches!(wrong.unwrap_err(), NnError::Label { index: 37, label: 10, outputs: 10 }));
+    // What the limit leaves out is not looked at.
+    assert!(evaluate(&executable, &mut Images::fashion(), &labels, &options(8, 30)).is_ok());
+    let mut colour = Images::new(&[3, 32, 32], vec![0.0; 3 * 32 * 32]);
+    let error =
+        evaluate(&executable, &mut colour, &[0], &EvaluateOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("[3, 32, 32]") && error.contains("[N, 1, 28, 28]"), "{error}");
+    let mut broken = Images::new(&[1, 28, 28], vec![f32::NAN; 784]);
+    let error =
+        evaluate(&executable, &mut broken, &[0], &EvaluateOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("sample 0") && error.contains("NaN"), "{error}");
+    // An axis of length 1 more or less is no difference.
+    let mut flat = Images::new(&[28, 28], vec![0.0; 784]);
+    assert!(evaluate(&executable, &mut flat, &[0], &EvaluateOptions::default()).is_ok());
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_named() {
+    let executable = Executable::digital(load("fmnist-mlp.onnx", false), backend()).unwrap();
+    let tensor = |shape: &[usize]| Tensor::new(shape, vec![0.0; shape.iter().product()]).unwrap();
+    let error = |inputs: &[(&str, Tensor)]| executable.run(inputs).unwrap_err().to_string();
+    assert!(error(&[]).contains("`input`"));
+    assert!(error(&[("x", tensor(&[1]))]).contains("`input`"));
+    let wrong = error(&[("input", tensor(&[2, 1, 28, 27]))]);
+    assert!(wrong.contains("[2, 1, 28, 27]") && wrong.contains("[N, 1, 28, 28]"), "{wrong}");
+    let whole = Tensor::whole(&[1, 1, 28, 28], vec![0; 784]).unwrap();
+    assert!(error(&[("input", whole)]).contains("whole numbers"));
+}
+
+#[test]
+fn a_choice_for_each_layer_is_needed_and_kept() {
+    let network = load("fmnist-lenet5.onnx", false);
+    let few = Executable::new(network.clone(), Vec::new(), Stream::root(0, 0), backend());
+    assert!(matches!(few.unwrap_err(), NnError::Choices { found: 0, expected: 5 }));
+    let mut choices = vec![LayerChoice::Memristive(Box::new(coarse(64))); 5];
+    choices[4] = LayerChoice::Digital { reason: "patch = false".to_owned() };
+    let mixed = Executable::new(network.clone(), choices, Stream::root(0, 0), backend()).unwrap();
+    assert!(mixed.mapped(0).is_some() && mixed.reason(0).is_none());
+    assert!(mixed.mapped(4).is_none());
+    assert_eq!(mixed.reason(4), Some("patch = false"));
+    let digital = Executable::digital(network, backend()).unwrap();
+    let errors = relative_errors(&digital, &mixed, &mut Images::fashion(), 4).unwrap();
+    assert!(errors[..4].iter().all(|error| error.is_some_and(|e| e > 1e-4 && e < 0.2)), "{errors:?}");
+    assert_eq!(errors[4], None);
+}
+
+#[test]
+fn the_relative_error_is_that_of_the_output_without_bias() {
+    let values: Vec<f32> = (0..12).map(|i| ((i * 7 + 3) % 11) as f32 / 5.0 - 1.0).collect();
+    let weights = Tensor::new(&[4, 3], values).unwrap();
+    let node = NodeDescription::new("Gemm", &["x", "w", "b"], &["y"]);
+    let bias = Tensor::new(&[3], vec![100.0, -100.0, 50.0]).unwrap();
+    let network = single(node, 4, &[("w", weights.clone()), ("b", bias)]);
+    // The same without bias, whose outputs can be looked at.
+    let bare = single(NodeDescription::new("MatMul", &["x", "w"], &["y"]), 4, &[("w", weights)]);
+    let inputs: Vec<f32> = (0..20).map(|i| ((i * 5 + 1) % 9) as f32 / 4.0 - 1.0).collect();
+    let outputs = |executable: &Executable| {
+        let x = Tensor::new(&[5, 4], inputs.clone()).unwrap();
+        executable.run(&[("x", x)]).unwrap().values[0].1.as_f32().unwrap().to_vec()
+    };
+    let digital = outputs(&Executable::digital(bare.clone(), backend()).unwrap());
+    let memristive = outputs(&patched(&bare, &coarse(2)));
+    let norm = |list: &mut dyn Iterator<Item = f64>| list.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = digital.iter().zip(&memristive).map(|(a, b)| f64::from(*b) - f64::from(*a));
+    let expected = norm(&mut difference.into_iter()) / norm(&mut digital.iter().map(|&x| f64::from(x)));
+    assert!(expected > 1e-3);
+    let executable = patched(&network, &coarse(2));
+    let errors = relative_errors(
+        &Executable::digital(network, backend()).unwrap(),
+        &executable,
+        &mut Images::new(&[4], inputs.clone()),
+        32,
+    );
+    let found = errors.unwrap()[0].unwrap();
+    // The norms are sums of f64.
+    assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+}
+
+#[test]
+fn a_fixed_batch_is_kept() {
+    let mut builder = NetworkBuilder::new(17);
+    let port = |name| Port::new(name, ElementType::F32, &[Dimension::Fixed(2), Dimension::Fixed(3)]);
+    builder
+        .input(port("x"))
+        .output(port("y"))
+        .node(NodeDescription::new("Softmax", &["x"], &["y"]).attribute("axis", Attribute::Whole(1)));
+    let network = Arc::new(builder.build(&ImportOptions::default()).unwrap());
+    let executable = Executable::digital(network, backend()).unwrap();
+    let mut four = Images::new(&[3], vec![0.1; 12]);
+    assert_eq!(evaluate(&executable, &mut four, &[0; 4], &EvaluateOptions::default()).unwrap().correct, 4);
+    let mut three = Images::new(&[3], vec![0.1; 9]);
+    let error =
+        evaluate(&executable, &mut three, &[0; 3], &EvaluateOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("batch of 1") && error.contains('2'), "{error}");
+}

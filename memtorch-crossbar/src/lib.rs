@@ -7,6 +7,7 @@ mod converter;
 mod error;
 mod layout;
 mod nonideality;
+pub mod passive;
 
 pub use array::{Array, Mask, Programmed};
 pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};

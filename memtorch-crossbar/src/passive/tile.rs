@@ -1,0 +1,74 @@
+use ndarray::{Array2, ArrayView2, s};
+
+use super::circuit::check_conductances;
+use super::wiring::check_resistance;
+use super::{Wiring, reduce};
+use crate::CrossbarError;
+
+/// What becomes of the part of a tile that the matrix does not use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum Unused {
+    /// It is there: devices at nominal OFF, word lines at 0 V, bit lines held at 0 V.
+    #[default]
+    Full,
+    /// It is cut off: the circuit is the used block.
+    Absent,
+}
+
+/// What a tile is built of, apart from the devices in use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TileCircuit {
+    /// Word lines and bit lines of the whole tile.
+    pub shape: [usize; 2],
+    /// What a device that is not in use conducts, in siemens.
+    pub unused_conductance: f64,
+    /// What becomes of the part that is not in use.
+    pub unused: Unused,
+    /// The wires.
+    pub wiring: Wiring,
+    /// The resistance in series with each device, in ohm: the channel of its transistor.
+    pub transistor_resistance: f64,
+}
+
+/// The effective conductances (siemens, `[rows, columns]`) of the used block of a tile, whose place
+/// is at word line 0 and bit line 0: the current into a bit line's sink for a volt on a word line,
+/// with every other line at 0 V through its source resistance.
+///
+/// Each device has the transistor's resistance in series, `g / (1 + g R_t)`, the unused ones too.
+/// Without any resistance the conductances come back as they are.
+///
+/// # Errors
+/// A used block that is empty or larger than the tile; a conductance or a resistance that is
+/// negative or not finite; lines open at both ends.
+pub fn effective_block(used: ArrayView2<f64>, tile: &TileCircuit) -> Result<Array2<f64>, CrossbarError> {
+    tile.wiring.check()?;
+    check_resistance("transistor resistance", tile.transistor_resistance)?;
+    let (rows, columns) = used.dim();
+    if used.is_empty() || rows > tile.shape[0] || columns > tile.shape[1] {
+        return Err(CrossbarError::Shape {
+            what: "used block of a tile",
+            found: vec![rows, columns],
+            expected: tile.shape.to_vec(),
+        });
+    }
+    check_conductances(used)?;
+    if !(tile.unused_conductance >= 0.0 && tile.unused_conductance.is_finite()) {
+        let expected = "a finite number of siemens that is not negative";
+        return Err(CrossbarError::value("conductance of unused devices", tile.unused_conductance, expected));
+    }
+    let with_transistor = |g: f64| g / (1.0 + g * tile.transistor_resistance);
+    if tile.wiring.is_ideal() {
+        return Ok(used.mapv(with_transistor));
+    }
+    let shape = match tile.unused {
+        Unused::Full => (tile.shape[0], tile.shape[1]),
+        Unused::Absent => (rows, columns),
+    };
+    let mut all = Array2::from_elem(shape, with_transistor(tile.unused_conductance));
+    all.slice_mut(s![..rows, ..columns]).zip_mut_with(&used, |to, g| *to = with_transistor(*g));
+    let between = reduce::terminals(all.view(), &tile.wiring);
+    let (m, total) = (shape.0, shape.0 + shape.1);
+    Ok(Array2::from_shape_fn((rows, columns), |(i, j)| between[i * total + m + j]))
+}

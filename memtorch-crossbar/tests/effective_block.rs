@@ -1,0 +1,104 @@
+//! The effective conductances of the used block of a tile.
+
+mod reference;
+
+use memtorch_crossbar::ndarray::{Array2, s};
+use memtorch_crossbar::passive::{TileCircuit, Unused, Wiring, effective_block};
+use reference::{Numbers, effective, worst};
+
+fn tile(shape: [usize; 2], wiring: Wiring) -> TileCircuit {
+    TileCircuit { shape, unused_conductance: 1e-6, unused: Unused::Full, wiring, transistor_resistance: 0.0 }
+}
+
+#[test]
+fn every_resistance_and_shape_agrees_with_double_double_elimination() {
+    let mut numbers = Numbers(5);
+    for (m, n) in [(1, 1), (1, 7), (6, 1), (2, 2), (3, 5), (8, 7)] {
+        let g = numbers.conductances(m, n, 1e-8, 1e-4);
+        for source in [0.0, 1e-9, 1e-3, 2.0, 50.0] {
+            for line in [0.0, 1e-9, 1e-3, 2.0, 50.0] {
+                let wiring = Wiring::new(source, line);
+                let found = effective_block(g.view(), &tile([m, n], wiring)).unwrap();
+                let error = worst(&found, &effective(&g, &wiring));
+                // Nothing is subtracted, so rounding grows with the number of nodes at most.
+                assert!(error < 1e-13, "{m} x {n}, {source} and {line} ohm: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ends_that_are_open_or_driven_and_lines_of_their_own() {
+    let mut numbers = Numbers(6);
+    let g = numbers.conductances(5, 4, 1e-6, 1e-3);
+    for left in [None, Some(3.0)] {
+        for right in [None, Some(0.0), Some(7.0)] {
+            for top in [None, Some(20.0)] {
+                for bottom in [None, Some(1.0)] {
+                    let wiring = Wiring {
+                        word_left: left,
+                        word_right: right,
+                        bit_top: top,
+                        bit_bottom: bottom,
+                        word_line: 2.0,
+                        bit_line: 11.0,
+                    };
+                    let found = effective_block(g.view(), &tile([5, 4], wiring));
+                    if (left, right) == (None, None) || (top, bottom) == (None, None) {
+                        assert!(found.unwrap_err().to_string().contains("open at both ends"));
+                        continue;
+                    }
+                    let error = worst(&found.unwrap(), &effective(&g, &wiring));
+                    assert!(error < 1e-13, "{wiring:?}: {error:e}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn unused_devices_conduct_unless_they_are_absent() {
+    let used = Numbers(7).conductances(3, 2, 1e-5, 1e-3);
+    let wiring = Wiring::new(10.0, 5.0);
+    let mut whole = Array2::from_elem((6, 7), 1e-6);
+    whole.slice_mut(s![..3, ..2]).assign(&used);
+    let full = effective_block(used.view(), &tile([6, 7], wiring)).unwrap();
+    let expected = effective(&whole, &wiring);
+    assert!(worst(&full, expected.slice(s![..3, ..2])) < 1e-13);
+    let cropped = TileCircuit { unused: Unused::Absent, ..tile([6, 7], wiring) };
+    let absent = effective_block(used.view(), &cropped).unwrap();
+    assert!(worst(&absent, &effective(&used, &wiring)) < 1e-13);
+    assert!(worst(&absent, &full) > 1e-6);
+}
+
+#[test]
+fn a_transistor_is_in_series_with_its_device() {
+    let used = Numbers(8).conductances(3, 4, 1e-5, 1e-3);
+    let circuit = TileCircuit { transistor_resistance: 1e3, ..tile([3, 4], Wiring::new(0.0, 0.0)) };
+    let found = effective_block(used.view(), &circuit).unwrap();
+    assert!(worst(&found, &used.mapv(|g| 1.0 / (1.0 / g + 1e3))) < 1e-15);
+}
+
+#[test]
+fn without_resistance_the_conductances_come_back_bit_by_bit() {
+    let used = Numbers(9).conductances(5, 3, 1e-8, 1e-2);
+    assert_eq!(effective_block(used.view(), &tile([8, 8], Wiring::new(0.0, 0.0))).unwrap(), used);
+}
+
+#[test]
+fn bad_input_is_named() {
+    let used = Array2::from_elem((2, 2), 1e-4);
+    let good = tile([2, 2], Wiring::new(1.0, 1.0));
+    for (bad, words) in [(-1e-4, "word line 1, bit line 0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let mut g = used.clone();
+        g[(1, 0)] = bad;
+        assert!(effective_block(g.view(), &good).unwrap_err().to_string().contains(words));
+    }
+    for wiring in [Wiring::new(-1.0, 1.0), Wiring::new(1.0, f64::NAN), Wiring::new(f64::INFINITY, 1.0)] {
+        assert!(effective_block(used.view(), &TileCircuit { wiring, ..good }).is_err());
+    }
+    assert!(effective_block(used.view(), &TileCircuit { shape: [1, 2], ..good }).is_err());
+    assert!(effective_block(Array2::zeros((0, 2)).view(), &good).is_err());
+    assert!(effective_block(used.view(), &TileCircuit { transistor_resistance: -1.0, ..good }).is_err());
+    assert!(effective_block(used.view(), &TileCircuit { unused_conductance: f64::NAN, ..good }).is_err());
+}

@@ -1,1 +1,17 @@
 //! memtorch
+
+pub mod cli;
+mod error;
+pub mod experiment;
+mod registry;
+pub mod report;
+
+pub use error::Error;
+pub use registry::{BackendEntry, ConverterEntry, Registry, SchemeEntry};
+
+pub use memtorch_crossbar as crossbar;
+pub use memtorch_devices as devices;
+pub use memtorch_map as map;
+pub use memtorch_nn as nn;
+pub use memtorch_nonideal as nonideal;
+pub use memtorch_utils as utils;

@@ -1,5 +1,4 @@
-//! Crossbars of memristive devices: how a matrix lies on tiles, what its devices conduct, what
-//! converters make of the column currents, and the products computed with all that.
+#![doc = include_str!("../README.md")]
 
 mod array;
 pub mod backend;
@@ -14,6 +13,6 @@ pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGe
 pub use converter::{Converter, ConverterSpec, FullScale, Ideal, LinearConverter};
 pub use error::CrossbarError;
 pub use layout::{Layout, Tile, TileShape};
-pub use nonideality::{Effect, NonIdeality, Phase, Report};
+pub use nonideality::{Effect, NonIdeality, OverArrays, Phase, Report};
 
 pub use ndarray;

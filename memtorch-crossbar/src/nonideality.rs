@@ -27,6 +27,18 @@ pub struct Effect {
     pub value: f64,
     /// Its unit; empty for counts and shares.
     pub unit: &'static str,
+    /// What the number of several arrays is.
+    pub over_arrays: OverArrays,
+}
+
+/// What a number of several arrays together is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OverArrays {
+    /// Their sum: a count.
+    Sum,
+    /// Their mean: a share or a quantity.
+    Mean,
 }
 
 /// What a non-ideality did to one array.
@@ -37,15 +49,29 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a count or share.
-    pub fn count(mut self, what: impl Into<String>, value: f64) -> Self {
-        self.effects.push(Effect { what: what.into(), value, unit: "" });
-        self
+    /// Adds a count.
+    pub fn count(self, what: impl Into<String>, value: usize) -> Self {
+        self.effect(what, value as f64, "", OverArrays::Sum)
+    }
+
+    /// Adds a share.
+    pub fn share(self, what: impl Into<String>, value: f64) -> Self {
+        self.effect(what, value, "", OverArrays::Mean)
     }
 
     /// Adds a number with a unit.
-    pub fn quantity(mut self, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        self.effects.push(Effect { what: what.into(), value, unit });
+    pub fn quantity(self, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        self.effect(what, value, unit, OverArrays::Mean)
+    }
+
+    fn effect(
+        mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        over_arrays: OverArrays,
+    ) -> Self {
+        self.effects.push(Effect { what: what.into(), value, unit, over_arrays });
         self
     }
 }

@@ -116,7 +116,7 @@ impl NonIdeality for DeviceToDevice {
         };
         let layout = *array.layout();
         let vary = array.devices_mut().vary(&draws, stream, &|device| layout.place(device))?;
-        let mut report = Report::default().count("devices drawn again", vary.redrawn as f64);
+        let mut report = Report::default().count("devices drawn again", vary.redrawn);
         for (name, _) in &draws {
             if let Parameter::Each(values) = array.devices().parameter(name)? {
                 let field = model.fields().iter().find(|field| field.name == *name);

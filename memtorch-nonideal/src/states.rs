@@ -154,25 +154,25 @@ impl NonIdeality for States {
     }
 
     fn apply(&self, array: &mut Array, _stream: Stream) -> Result<Report, CrossbarError> {
-        let (mut moved, mut clipped, mut squares) = (0u64, 0u64, 0.0);
+        let (mut moved, mut clipped, mut squares) = (0, 0, 0.0);
         let masked = array.write(|_, conductance, (low, high)| {
             let state = self.nearest(conductance, (low, high));
             let written = state.clamp(low, high);
-            clipped += u64::from(written != state);
-            moved += u64::from(written != conductance);
+            clipped += usize::from(written != state);
+            moved += usize::from(written != conductance);
             squares += ((written - conductance) / (high - low)).powi(2);
             written
         });
         let written = array.conductances().len() - masked;
         let rms = if written == 0 { 0.0 } else { (squares / written as f64).sqrt() };
         let mut report = Report::default()
-            .count("devices moved to a state", moved as f64)
-            .count("root mean square move, as a share of the device's range", rms);
+            .count("devices moved to a state", moved)
+            .share("root mean square move, as a share of the device's range", rms);
         if clipped > 0 {
-            report = report.count("devices whose state lies outside their own bounds", clipped as f64);
+            report = report.count("devices whose state lies outside their own bounds", clipped);
         }
         if masked > 0 {
-            report = report.count("devices left alone because they cannot be written", masked as f64);
+            report = report.count("devices left alone because they cannot be written", masked);
         }
         Ok(report)
     }

@@ -134,9 +134,9 @@ impl NonIdeality for Stuck {
         take(&rest[first_unformed..], Mask::Unformed(self.unformed_resistance));
         array.add_masks(&masks)?;
         Ok(Report::default()
-            .count("devices stuck at their ON resistance", lrs as f64)
-            .count("devices stuck at their OFF resistance", hrs as f64)
-            .count("devices never formed", unformed as f64))
+            .count("devices stuck at their ON resistance", lrs)
+            .count("devices stuck at their OFF resistance", hrs)
+            .count("devices never formed", unformed))
     }
 }
 

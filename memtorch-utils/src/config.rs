@@ -136,6 +136,11 @@ impl Table {
         self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
+    /// The key and its value.
+    pub fn get_key_value(&self, key: &str) -> Option<(&str, &Value)> {
+        self.iter().find(|(name, _)| *name == key)
+    }
+
     /// The value of a key, to change it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
         self.entries.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value)
@@ -225,6 +230,8 @@ pub enum Default {
     Text(&'static str),
     /// Real numbers.
     Reals(&'static [f64]),
+    /// Whole numbers.
+    Integers(&'static [i64]),
 }
 
 impl Default {
@@ -237,6 +244,7 @@ impl Default {
             Self::Real(value) => Value::Real(value),
             Self::Text(text) => Value::Text(text.to_owned()),
             Self::Reals(values) => Value::List(values.iter().copied().map(Value::Real).collect()),
+            Self::Integers(values) => Value::List(values.iter().copied().map(Value::Integer).collect()),
         })
     }
 }

@@ -56,6 +56,13 @@ pub const FIELDS: &[Field] = &[
         Default::Absent,
         "divided by after that: one for all channels, or one for each",
     ),
+    Field::new(
+        "limit",
+        Kind::Integer,
+        Default::Absent,
+        "only so many samples, from the first on; absent: all",
+    )
+    .range(1.0, 1e15),
 ];
 
 /// What can be wrong with a data set.

@@ -1,0 +1,145 @@
+//! What may be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Says what accuracy remains when a trained network is put on simulated memristive crossbars, and why.
+#[derive(Debug, Parser)]
+#[command(name = "memtorch", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Evaluate a network digitally and on crossbars, and report layer by layer
+    Run(Run),
+    /// Run a network on inputs of your own
+    Infer(Infer),
+    /// Show the layers of a network and the tiles that they need
+    Inspect(Inspect),
+    /// Write a commented experiment file for a network
+    Init(Init),
+    /// Device models
+    Device(Device),
+    /// Run an experiment over many settings (not available in this version)
+    Sweep(Later),
+    /// Put the parts of a sweep together (not available in this version)
+    Merge(Later),
+    /// Draw the figures of a sweep again (not available in this version)
+    Plot(Later),
+    /// Write conductances by pulses (not available in this version)
+    Program(Later),
+}
+
+/// What says how to compute, for every command that computes.
+#[derive(Debug, Args)]
+pub(crate) struct Compute {
+    /// Set a key of the experiment, as adc.bits=8; a bare word is text
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Seed, instead of the experiment's
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Threads; results do not depend on them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Where products are computed: cpu or cuda
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub(crate) backend: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Experiment file (.toml), or a network (.onnx) with --images and --labels
+    pub(crate) input: PathBuf,
+    /// Test images, where the input is a network: IDX (.gz or not), .npy or .csv
+    #[arg(long, value_name = "FILE")]
+    pub(crate) images: Option<PathBuf>,
+    /// Labels of the test images
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Folder for results.json, layers.csv, experiment.toml and run.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Only the first N samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Print results.json instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Infer {
+    /// Network (.onnx)
+    pub(crate) model: PathBuf,
+    /// Input array, with the input's name where there are several
+    #[arg(long, value_name = "[NAME=]X.npy", required = true)]
+    pub(crate) input: Vec<String>,
+    /// Output array, with the output's name where there are several
+    #[arg(long, value_name = "[NAME=]Y.npy", required = true)]
+    pub(crate) out: Vec<String>,
+    /// Experiment whose hardware the layers run on; without it they run digitally
+    #[arg(long, value_name = "E.toml")]
+    pub(crate) experiment: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Network (.onnx)
+    pub(crate) model: PathBuf,
+    /// Size of a tile, as 128x128, or layer
+    #[arg(long, value_name = "ROWSxCOLUMNS", default_value = "128x128")]
+    pub(crate) tile: String,
+    /// Mapping scheme
+    #[arg(long, value_name = "NAME", default_value = "double-column")]
+    pub(crate) scheme: String,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Network (.onnx)
+    pub(crate) model: PathBuf,
+    /// Experiment file to write
+    #[arg(long, value_name = "E.toml")]
+    pub(crate) out: PathBuf,
+    /// Device model of the experiment
+    #[arg(long, value_name = "NAME", default_value = "vteam")]
+    pub(crate) device: String,
+    /// Overwrite the file if it is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Device {
+    #[command(subcommand)]
+    pub(crate) command: DeviceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// List the device models with their parameters, defaults, units and ranges
+    List {
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _arguments: Vec<String>,
+}

@@ -1,0 +1,138 @@
+//! `memtorch infer`
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memtorch_devices::Stream;
+use memtorch_nn::{Data, ElementType, Executable, Port, Tensor};
+use memtorch_utils::config::{Table, Value};
+use memtorch_utils::npy::{NpyArray, NpyData};
+
+use super::arguments::Infer;
+use super::context;
+use crate::experiment::{Document, Experiment};
+use crate::{Error, Registry};
+
+pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Error> {
+    let experiment = experiment(arguments, registry)?;
+    let backend = context::backend(&arguments.compute.backend, registry)?;
+    let fold = match &experiment {
+        Some(experiment) => experiment.network()?.1,
+        None => false,
+    };
+    let network = Arc::new(context::import(&arguments.model, fold)?);
+    let inputs = named(&arguments.input, "--input", network.inputs())?;
+    let outputs = named(&arguments.out, "--out", network.outputs())?;
+    let mut tensors = Vec::new();
+    for (port, path) in &inputs {
+        tensors.push((port.name.as_str(), read(port, path)?));
+    }
+    let values = context::with_threads(arguments.compute.threads, || {
+        let fail = |source| context::network(&arguments.model, source);
+        let executable = match &experiment {
+            None => Executable::digital(network.clone(), backend.clone()).map_err(fail)?,
+            Some(experiment) => {
+                let plans = experiment.plan(network.layers(), registry)?;
+                let choices = plans.iter().map(|plan| plan.choice()).collect();
+                let stream = Stream::root(experiment.seed, 0);
+                Executable::new(network.clone(), choices, stream, backend.clone()).map_err(fail)?
+            }
+        };
+        executable.run(&tensors).map_err(fail)
+    })?;
+    for (port, path) in outputs {
+        let value = values.values.iter().find(|(name, _)| *name == port.name);
+        if let Some((_, tensor)) = value {
+            array(tensor, &port.name)?.write(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The experiment, if one is given; its network is the one on the command line.
+fn experiment(arguments: &Infer, registry: &Registry) -> Result<Option<Experiment>, Error> {
+    let Some(path) = &arguments.experiment else {
+        if let Some(option) = arguments.compute.set.first() {
+            return Err(Error::argument(
+                "--set",
+                option,
+                "--experiment too: without it all layers are digital",
+            ));
+        }
+        return Ok(None);
+    };
+    let mut document = Document::read(path)?;
+    context::apply(&mut document, &arguments.compute)?;
+    let mut model = match document.table.get("model") {
+        Some(Value::Table(model)) => model.clone(),
+        _ => Table::new(),
+    };
+    model.insert("onnx", Value::Text(arguments.model.display().to_string()));
+    document.table.insert("model", Value::Table(model));
+    Experiment::resolve(document, registry).map(Some)
+}
+
+/// The ports that options `[NAME=]FILE` name; without a name, the only one.
+fn named<'a>(options: &[String], option: &str, ports: &'a [Port]) -> Result<Vec<(&'a Port, PathBuf)>, Error> {
+    let names = || ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
+    let mut found: Vec<(&Port, PathBuf)> = Vec::new();
+    for text in options {
+        // A name is only one if the network has it: a path may have an equals sign too.
+        let by_name = text
+            .split_once('=')
+            .and_then(|(name, path)| ports.iter().find(|port| port.name == name).map(|port| (port, path)));
+        let (port, path) = match (by_name, ports) {
+            (Some(pair), _) => pair,
+            (None, [port]) => (port, text.as_str()),
+            (None, _) => {
+                return Err(Error::argument(option, text, format!("NAME=FILE with one of {}", names())));
+            }
+        };
+        if found.iter().any(|(other, _)| other.name == port.name) {
+            return Err(Error::argument(option, text, format!("each of {} once", names())));
+        }
+        found.push((port, PathBuf::from(path)));
+    }
+    Ok(found)
+}
+
+/// Reads an input as the network takes it.
+fn read(port: &Port, path: &Path) -> Result<Tensor, Error> {
+    let array = NpyArray::read(path)?;
+    let wrong =
+        |value: String, expected: String| Error::argument(path.display().to_string(), value, expected);
+    if array.data.is_empty() {
+        return Err(wrong(format!("shape {:?}", array.shape), "an array that is not empty".to_owned()));
+    }
+    if let Some((index, value)) = array.first_not_finite() {
+        return Err(wrong(format!("{value} at {index:?}"), "finite numbers".to_owned()));
+    }
+    let shape = array.shape.clone();
+    let data = match (port.element, array.data) {
+        (ElementType::I64, NpyData::I64(list)) => Data::I64(list.into()),
+        (ElementType::I64, NpyData::I32(list)) => {
+            Data::I64(list.into_iter().map(i64::from).collect::<Vec<_>>().into())
+        }
+        (ElementType::I64, NpyData::U8(list)) => {
+            Data::I64(list.into_iter().map(i64::from).collect::<Vec<_>>().into())
+        }
+        (ElementType::Bool, NpyData::Bool(list)) => Data::Bool(list.into()),
+        (ElementType::F32, data) => Data::F32(NpyArray { shape: shape.clone(), data }.into_f32().into()),
+        (element, _) => {
+            return Err(wrong("an array of another type".to_owned(), format!("{element}")));
+        }
+    };
+    Tensor::from_data(&shape, data).map_err(|why| wrong(format!("shape {shape:?}"), why))
+}
+
+fn array(tensor: &Tensor, name: &str) -> Result<NpyArray, Error> {
+    let data = match tensor.data() {
+        Data::F32(list) => NpyData::F32(list.to_vec()),
+        Data::I64(list) => NpyData::I64(list.to_vec()),
+        Data::Bool(list) => NpyData::Bool(list.to_vec()),
+        other => {
+            return Err(Error::argument(format!("output {name}"), other.kind(), "numbers or truth values"));
+        }
+    };
+    Ok(NpyArray { shape: tensor.shape().to_vec(), data })
+}

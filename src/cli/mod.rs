@@ -1,0 +1,74 @@
+//! The command.
+//!
+//! [`main`] is all of it: a binary with models of its own registers them and calls it.
+
+mod arguments;
+mod context;
+mod device;
+mod infer;
+mod init;
+mod inspect;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{Error, Registry};
+use arguments::{Arguments, Command};
+
+/// Reads the arguments of the process, does what they say, and gives the exit code: 0 done, 1 failed
+/// (with one line on stderr), 2 wrong usage.
+pub fn main(registry: Registry) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // A reader that has gone away needs no help.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match execute(arguments.command, &registry) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(std::io::stderr(), "error: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
+    match command {
+        Command::Run(arguments) => run::execute(&arguments, registry),
+        Command::Infer(arguments) => infer::execute(&arguments, registry),
+        Command::Inspect(arguments) => inspect::execute(&arguments, registry),
+        Command::Init(arguments) => init::execute(&arguments, registry),
+        Command::Device(arguments) => device::execute(&arguments, registry),
+        Command::Sweep(_) => later("sweep", "a sweep over settings"),
+        Command::Merge(_) => later("merge", "merging the parts of a sweep"),
+        Command::Plot(_) => later("plot", "figures of a sweep"),
+        Command::Program(_) => later("program", "programming by pulses"),
+    }
+}
+
+fn later(command: &str, feature: &str) -> Result<(), Error> {
+    Err(Error::argument(
+        "command",
+        command,
+        format!("another one: {feature} is not available in this version"),
+    ))
+}
+
+/// Writes to stdout; a reader that has gone away is no error.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(memtorch_utils::files::FileError::new("standard output", error).into())
+        }
+        _ => Ok(()),
+    }
+}

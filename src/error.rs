@@ -1,0 +1,103 @@
+use std::path::PathBuf;
+
+use memtorch_crossbar::CrossbarError;
+use memtorch_nn::NnError;
+use memtorch_utils::config::ConfigError;
+use memtorch_utils::datasets::DataError;
+use memtorch_utils::files::FileError;
+use memtorch_utils::npy::NpyError;
+
+use crate::experiment::Origin;
+
+/// What can go wrong in the facade: always one clear line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An experiment file that is not TOML.
+    #[error("{file}:{line}:{column}: {what}")]
+    Syntax {
+        /// The file, or the option.
+        file: String,
+        /// Its line, from 1.
+        line: usize,
+        /// Its column, from 1.
+        column: usize,
+        /// What was expected.
+        what: String,
+    },
+    /// A key that is wrong.
+    #[error("{origin}: {source}")]
+    Config {
+        /// Where it was written.
+        origin: Origin,
+        /// What is wrong.
+        source: Box<ConfigError>,
+    },
+    /// A key whose feature is not there.
+    #[error("{origin}: `{key}` = {value}: {feature} is not available in this version")]
+    Unavailable {
+        /// Where it was written.
+        origin: Origin,
+        /// The key.
+        key: String,
+        /// What was asked for.
+        value: String,
+        /// The feature that is missing.
+        feature: &'static str,
+    },
+    /// A pattern that is no layer's name.
+    #[error("{origin}: the pattern {pattern:?} matches no layer: expected one of {}", layers.join(", "))]
+    Pattern {
+        /// Where it was written.
+        origin: Origin,
+        /// The pattern.
+        pattern: String,
+        /// The layers that there are.
+        layers: Vec<String>,
+    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An array file.
+    #[error(transparent)]
+    Npy(#[from] NpyError),
+    /// A data set.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The network.
+    #[error("{}: {source}", file.display())]
+    Network {
+        /// Its file.
+        file: PathBuf,
+        /// What went wrong.
+        source: Box<NnError>,
+    },
+    /// A backend.
+    #[error(transparent)]
+    Backend(#[from] CrossbarError),
+    /// A name that is registered twice.
+    #[error("the {what} {name} is registered already: expected another name")]
+    Registered {
+        /// What it names.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Anything else that a person wrote on the command line.
+    #[error("{what} = {value}: expected {expected}")]
+    Argument {
+        /// The argument.
+        what: String,
+        /// Its value.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+impl Error {
+    /// An argument that is wrong.
+    pub fn argument(what: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Argument { what: what.into(), value: value.to_string(), expected: expected.into() }
+    }
+}

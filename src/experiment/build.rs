@@ -1,0 +1,141 @@
+//! From checked tables to hardware.
+
+use std::sync::Arc;
+
+use memtorch_crossbar::{Converter, Ideal, TileShape};
+use memtorch_devices::{DeviceError, DeviceSpec};
+use memtorch_map::{
+    Adc, Arrays, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightFloor, WeightRange,
+};
+use memtorch_utils::config::{ConfigError, Field, Table, Value};
+
+use super::resolve::{Complete, Experiment, Sections};
+use crate::{Error, Registry};
+
+/// The hardware of a layer, with the tables that it was made from.
+#[derive(Clone, Debug)]
+pub struct LayerHardware {
+    /// What the layer is mapped to.
+    pub hardware: Hardware,
+    pub(crate) complete: Complete,
+}
+
+impl LayerHardware {
+    /// The names of the non-idealities in the order of the list.
+    pub fn steps(&self) -> Vec<&str> {
+        self.complete.non_idealities.iter().filter_map(|table| table.get("kind")?.as_text()).collect()
+    }
+}
+
+impl Experiment {
+    /// Makes the hardware that some sections describe.
+    ///
+    /// # Errors
+    /// The key, where it was written, its value and what was expected.
+    pub fn hardware(&self, sections: &Sections, registry: &Registry) -> Result<LayerHardware, Error> {
+        let complete = self.complete(sections, registry)?;
+        let hardware = build(&complete, registry).map_err(|e| self.wrong(sections, e))?;
+        Ok(LayerHardware { hardware, complete })
+    }
+}
+
+fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigError> {
+    let text = |section: &str, key: &str| complete.value(section, key).as_text().unwrap_or("").to_owned();
+    let real = |section: &str, key: &str| complete.value(section, key).as_real().unwrap_or(0.0);
+    let count = |section: &str, key: &str| complete.value(section, key).as_count().unwrap_or(0);
+    let adc_bits = count("adc", "bits") as u32;
+    let tile = match complete.value("crossbar", "tile") {
+        Value::List(sizes) => TileShape::Sized {
+            word_lines: sizes.first().and_then(Value::as_count).unwrap_or(0),
+            bit_lines: sizes.get(1).and_then(Value::as_count).unwrap_or(0),
+        },
+        _ => TileShape::Layer,
+    };
+    let scheme = text("crossbar", "scheme");
+    let entry = registry.schemes().iter().find(|entry| entry.name == scheme);
+    let entry = entry.ok_or_else(|| ConfigError::value("crossbar.scheme", &scheme, "a registered scheme"))?;
+    let scheme = (entry.build)(&part(complete, "crossbar", entry.fields)).map_err(|e| e.under("crossbar"))?;
+    let converter: Arc<dyn Converter> = if adc_bits == 0 {
+        Arc::new(Ideal)
+    } else {
+        let method = text("adc", "method");
+        let entry = registry.converters().iter().find(|entry| entry.name == method);
+        let entry =
+            entry.ok_or_else(|| ConfigError::value("adc.method", &method, "a registered converter"))?;
+        (entry.build)(adc_bits, &part(complete, "adc", entry.fields)).map_err(|e| e.under("adc"))?
+    };
+    let mut nonidealities = Vec::new();
+    for (index, table) in complete.non_idealities.iter().enumerate() {
+        let path = format!("nonideality.{index}");
+        let kind = table.get("kind").and_then(Value::as_text).unwrap_or("");
+        let entry = registry.non_idealities().iter().find(|entry| entry.name == kind);
+        let entry =
+            entry.ok_or_else(|| ConfigError::value(format!("{path}.kind"), kind, "a registered kind"))?;
+        let own: Table = entry
+            .fields
+            .iter()
+            .filter_map(|field| Some((field.name, table.get(field.name)?.clone())))
+            .collect();
+        nonidealities.push(Entry {
+            step: (entry.build)(&own).map_err(|e| e.under(&path))?,
+            arrays: match table.get("arrays").and_then(Value::as_text) {
+                Some("positive") => Arrays::Positive,
+                Some("negative") => Arrays::Negative,
+                _ => Arrays::All,
+            },
+            after_tuning: table.get("after_tuning").and_then(Value::as_bool).unwrap_or(entry.after_tuning),
+        });
+    }
+    Ok(Hardware {
+        device: device(complete, registry)?,
+        tile,
+        scheme,
+        weight_range: WeightRange {
+            per: if text("crossbar", "weight_range") == "column" { PerWhat::Column } else { PerWhat::Layer },
+            exclude_largest: real("crossbar", "exclude_largest"),
+            floor: if text("crossbar", "weight_floor") == "ratio" {
+                WeightFloor::Ratio
+            } else {
+                WeightFloor::Zero
+            },
+        },
+        input: InputStage {
+            max_voltage: real("input", "max_voltage"),
+            scale: match complete.value("input", "scale") {
+                Value::Text(word) if word == "exceeds" => InputScale::Exceeds,
+                Value::Text(_) => InputScale::Always,
+                number => InputScale::Fixed(number.as_real().unwrap_or(1.0)),
+            },
+            bits: count("input", "bits") as u32,
+        },
+        adc: Adc {
+            converter,
+            read: if text("adc", "read") == "each" { ReadMode::Each } else { ReadMode::Difference },
+        },
+        nonidealities,
+        tuning: Tuning {
+            samples: count("tune", "samples"),
+            per: if text("tune", "per") == "column" { PerWhat::Column } else { PerWhat::Layer },
+            intercept: complete.value("tune", "intercept") == Value::Bool(true),
+        },
+    })
+}
+
+fn device(complete: &Complete, registry: &Registry) -> Result<DeviceSpec, ConfigError> {
+    let mut table = complete.tables.get("device").cloned().unwrap_or_default();
+    let model = table.remove("model").and_then(|v| v.as_text().map(str::to_owned)).unwrap_or_default();
+    let entry = registry.devices().iter().find(|entry| entry.name == model);
+    let entry = entry.ok_or_else(|| ConfigError::value("device.model", &model, "a registered model"))?;
+    DeviceSpec::configure(entry, &table).map_err(|error| match error {
+        DeviceError::Config(error) => error.under("device"),
+        DeviceError::Parameter { parameter, value, expected } => {
+            ConfigError::value(format!("device.{parameter}"), format!("{value:?}"), expected)
+        }
+        other => ConfigError::value("device.model", &model, other.to_string()),
+    })
+}
+
+/// The keys of a section that belong to these fields.
+fn part(complete: &Complete, section: &str, fields: &[Field]) -> Table {
+    fields.iter().map(|field| (field.name, complete.value(section, field.name))).collect()
+}

@@ -1,0 +1,21 @@
+//! Experiment files: what they may say, what they mean, and how they are written back.
+//!
+//! [`Document`] is what a person wrote, with the line of every key. [`Experiment`] is the same checked and
+//! complete. [`schema`] is the one list of keys that reading, errors, [`template`] and the documentation
+//! are made from.
+
+mod build;
+pub(crate) mod converters;
+mod document;
+mod layers;
+mod resolve;
+pub mod schema;
+mod template;
+mod unavailable;
+mod write;
+
+pub use build::LayerHardware;
+pub use document::{Document, Origin};
+pub use layers::LayerPlan;
+pub use resolve::{Experiment, Sections};
+pub use template::{markdown, template};

@@ -1,0 +1,255 @@
+//! The keys of an experiment file.
+
+use memtorch_utils::config::{Default, Field, Kind};
+use memtorch_utils::datasets;
+
+use crate::Registry;
+
+/// A section: a table with keys.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is about, in one sentence without a full stop.
+    pub meaning: &'static str,
+    /// Its keys.
+    pub fields: Vec<Field>,
+}
+
+/// The keys outside all sections.
+pub const TOP: &[Field] =
+    &[Field::new("seed", Kind::Integer, Default::Integer(0), "decides everything that is random")
+        .range(0.0, 9.2e18)];
+
+/// `[model]`.
+pub const MODEL: &[Field] = &[
+    Field::new("onnx", Kind::Text, Default::Required, "file of the trained network"),
+    Field::new(
+        "fold_batch_norm",
+        Kind::Bool,
+        Default::Bool(false),
+        "merge batch normalisation into the layer before it, which widens the range of weights",
+    ),
+];
+
+/// The key of `[device]` that is not a parameter of the model.
+pub const DEVICE_MODEL: Field =
+    Field::new("model", Kind::Text, Default::Required, "name of the device model (memtorch device list)");
+
+/// `[crossbar]`, without the keys of the mapping scheme.
+pub const CROSSBAR: &[Field] = &[
+    Field::new(
+        "tile",
+        Kind::Any,
+        Default::Integers(&[128, 128]),
+        "[word lines, bit lines] of a tile, or \"layer\": one array a layer",
+    ),
+    Field::new(
+        "cell",
+        Kind::Choice(&["1t1r", "0t1r"]),
+        Default::Text("1t1r"),
+        "with or without a transistor a device",
+    ),
+    ohm("source_resistance", "resistance at the driven end of a word line and at the sink of a bit line"),
+    ohm("line_resistance", "resistance of a wire between neighbouring devices"),
+    ohm("transistor_resistance", "resistance of the transistor in series with each 1t1r device"),
+    Field::new("scheme", Kind::Text, Default::Text("double-column"), "how weights lie on devices"),
+    Field::new(
+        "weight_range",
+        Kind::Choice(&["layer", "column"]),
+        Default::Text("layer"),
+        "what shares a largest weight",
+    ),
+    Field::new(
+        "exclude_largest",
+        Kind::Real,
+        Default::Real(0.0),
+        "share of the largest weights that is clipped (p_L)",
+    )
+    .range(0.0, 1.0),
+    Field::new(
+        "weight_floor",
+        Kind::Choice(&["zero", "ratio"]),
+        Default::Text("zero"),
+        "smallest weight that is mapped: zero, or the largest times r_on / r_off (a dead zone)",
+    ),
+    Field::new(
+        "group_packing",
+        Kind::Choice(&["separate", "block-diagonal"]),
+        Default::Text("separate"),
+        "tiles of a grouped convolution: of their own for each group, or shared",
+    ),
+    Field::new(
+        "unused",
+        Kind::Choice(&["full", "absent"]),
+        Default::Text("full"),
+        "the unused part of a tile with wires: devices at r_off on grounded lines, or not there",
+    ),
+];
+
+const fn ohm(name: &'static str, meaning: &'static str) -> Field {
+    Field::new(name, Kind::Real, Default::Real(0.0), meaning).unit("ohm").range(0.0, f64::INFINITY)
+}
+
+/// `[input]`.
+pub const INPUT: &[Field] = &[
+    Field::new("max_voltage", Kind::Real, Default::Real(0.3), "largest voltage on a word line")
+        .unit("V")
+        .range(f64::MIN_POSITIVE, 1e6),
+    Field::new(
+        "scale",
+        Kind::ChoiceOrReal(&["always", "exceeds", "calibrated"]),
+        Default::Text("always"),
+        "units of the input a volt: each sample's largest to max_voltage, only where it exceeds it, calibrated once, or a number",
+    )
+    .range(f64::MIN_POSITIVE, f64::INFINITY),
+    Field::new("bits", Kind::Integer, Default::Integer(0), "bits of the DAC; 0: ideal, else from 2").range(0.0, 24.0),
+    Field::new("serial", Kind::Bool, Default::Bool(false), "inputs one bit a cycle"),
+];
+
+/// `[adc]`, without the keys of the converter.
+pub const ADC: &[Field] = &[
+    Field::new("bits", Kind::Integer, Default::Integer(8), "bits of the converter; 0: ideal, else from 2")
+        .range(0.0, 24.0),
+    Field::new("method", Kind::Text, Default::Text("linear"), "kind of converter"),
+    Field::new(
+        "read",
+        Kind::Choice(&["difference", "each"]),
+        Default::Text("difference"),
+        "whether the two currents of a weight are subtracted before conversion, or each is converted",
+    ),
+];
+
+/// Keys of converters that are known and not there yet.
+pub const ADC_LATER: &[Field] = &[
+    Field::new("decades", Kind::Real, Default::Real(4.0), "decades of a logarithmic converter")
+        .range(f64::MIN_POSITIVE, 38.0),
+    Field::new(
+        "granularity",
+        Kind::Choice(&["layer", "tile"]),
+        Default::Text("layer"),
+        "what shares a calibrated range",
+    ),
+    Field::new(
+        "percentile",
+        Kind::Real,
+        Default::Real(100.0),
+        "percentile of the currents that is the calibrated range",
+    )
+    .unit("%")
+    .range(0.0, 100.0),
+    Field::new(
+        "calibration",
+        Kind::Choice(&["data", "random"]),
+        Default::Text("data"),
+        "inputs with which the range is calibrated",
+    ),
+    Field::new("calibration_samples", Kind::Integer, Default::Integer(8), "how many such inputs")
+        .range(1.0, 1e9),
+];
+
+/// `[program]`.
+pub const PROGRAM: &[Field] = &[Field::new(
+    "method",
+    Kind::Choice(&["direct", "pulses"]),
+    Default::Text("direct"),
+    "conductances are set as they are, or reached by pulses",
+)];
+
+/// `[tune]`.
+pub const TUNE: &[Field] = &[
+    Field::new(
+        "samples",
+        Kind::Integer,
+        Default::Integer(8),
+        "random inputs of the fit of a layer's gain; 0: analytic",
+    )
+    .range(0.0, 1e6),
+    Field::new(
+        "per",
+        Kind::Choice(&["layer", "column", "tile"]),
+        Default::Text("layer"),
+        "what shares a gain",
+    ),
+    Field::new("intercept", Kind::Bool, Default::Bool(false), "fit a constant too"),
+    Field::new(
+        "inputs",
+        Kind::Choice(&["uniform", "data"]),
+        Default::Text("uniform"),
+        "random inputs, or those that the layer sees in the digital network",
+    ),
+];
+
+/// The keys that every `[[nonideality]]` has besides those of its kind.
+pub const NON_IDEALITY: &[Field] = &[
+    Field::new("kind", Kind::Text, Default::Required, "which non-ideality"),
+    Field::new(
+        "arrays",
+        Kind::Choice(&["all", "positive", "negative"]),
+        Default::Text("all"),
+        "which arrays of a layer it acts on",
+    ),
+    Field::new(
+        "after_tuning",
+        Kind::Bool,
+        Default::Absent,
+        "whether it acts after tuning; absent: as its kind does",
+    ),
+];
+
+/// Names of the sections that may be set for some layers only.
+pub const LAYER_SECTIONS: &[&str] = &["device", "crossbar", "input", "adc", "program", "tune"];
+
+/// All names on the top level.
+pub const TOP_NAMES: &[&str] = &[
+    "seed",
+    "model",
+    "data",
+    "device",
+    "crossbar",
+    "input",
+    "adc",
+    "program",
+    "tune",
+    "nonideality",
+    "layers",
+    "sweep",
+];
+
+/// The sections with a fixed set of keys, in the order of a file. `[device]` has those of its model.
+pub fn sections(registry: &Registry) -> Vec<Section> {
+    let section = |name, meaning, fields: &[Field]| Section { name, meaning, fields: fields.to_vec() };
+    vec![
+        section("model", "the trained network", MODEL),
+        section("data", "what it is tested with; files relative to this one", datasets::FIELDS),
+        section("crossbar", "arrays of devices", &crossbar_fields(registry)),
+        section("input", "from numbers to volts on the word lines", INPUT),
+        section(
+            "adc",
+            "from column currents to numbers; without this section, currents are read exactly",
+            &adc_fields(registry),
+        ),
+        section("program", "how conductances are written", PROGRAM),
+        section("tune", "how a layer's gain is found", TUNE),
+    ]
+}
+
+/// `[crossbar]` with the keys of all mapping schemes.
+pub fn crossbar_fields(registry: &Registry) -> Vec<Field> {
+    union(CROSSBAR, registry.schemes().iter().map(|entry| entry.fields))
+}
+
+/// `[adc]` with the keys of all converters.
+pub fn adc_fields(registry: &Registry) -> Vec<Field> {
+    union(ADC, registry.converters().iter().map(|entry| entry.fields).chain([ADC_LATER]))
+}
+
+fn union<'a>(own: &[Field], others: impl Iterator<Item = &'a [Field]>) -> Vec<Field> {
+    let mut fields = own.to_vec();
+    for field in others.flatten() {
+        if !fields.iter().any(|known| known.name == field.name) {
+            fields.push(*field);
+        }
+    }
+    fields
+}

@@ -1,0 +1,66 @@
+//! Keys that are part of the schema and whose feature is not there yet.
+
+use memtorch_utils::config::{Table, Value};
+
+/// Values of a key that need a feature which is missing.
+struct Missing {
+    section: &'static str,
+    key: &'static str,
+    needs: fn(&Value) -> bool,
+    feature: &'static str,
+}
+
+const fn missing(
+    section: &'static str,
+    key: &'static str,
+    needs: fn(&Value) -> bool,
+    feature: &'static str,
+) -> Missing {
+    Missing { section, key, needs, feature }
+}
+
+fn is_text(value: &Value, text: &str) -> bool {
+    value.as_text() == Some(text)
+}
+
+fn not_zero(value: &Value) -> bool {
+    value.as_real() != Some(0.0)
+}
+
+fn any(_: &Value) -> bool {
+    true
+}
+
+const MISSING: &[Missing] = &[
+    missing("crossbar", "source_resistance", not_zero, "resistance of sources"),
+    missing("crossbar", "line_resistance", not_zero, "resistance of lines"),
+    missing("crossbar", "transistor_resistance", not_zero, "resistance of transistors"),
+    missing("crossbar", "group_packing", |v| is_text(v, "block-diagonal"), "several groups on a tile"),
+    missing("input", "scale", |v| is_text(v, "calibrated"), "a calibrated input scale"),
+    missing("input", "serial", |v| v.as_bool() == Some(true), "bit-serial input"),
+    missing("adc", "method", |v| is_text(v, "log"), "a logarithmic converter"),
+    missing("adc", "range", |v| is_text(v, "calibrated"), "a calibrated range"),
+    missing("adc", "decades", any, "a logarithmic converter"),
+    missing("adc", "granularity", any, "a calibrated range"),
+    missing("adc", "percentile", any, "a calibrated range"),
+    missing("adc", "calibration", any, "a calibrated range"),
+    missing("adc", "calibration_samples", any, "a calibrated range"),
+    missing("program", "method", |v| is_text(v, "pulses"), "programming by pulses"),
+    missing("tune", "per", |v| is_text(v, "tile"), "a gain for each tile"),
+    missing("tune", "inputs", |v| is_text(v, "data"), "tuning on data"),
+];
+
+/// Mapping schemes that are not there yet.
+pub(crate) const SCHEMES: &[&str] = &["offset-column", "bit-sliced"];
+
+/// Non-idealities that are not there yet.
+pub(crate) const NON_IDEALITIES: &[&str] =
+    &["cycle-to-cycle", "programming-error", "drift", "retention", "endurance", "nonlinear", "read-noise"];
+
+/// The first key of a section, as a person wrote it, that needs a missing feature: key, value, feature.
+pub(crate) fn find(section: &str, written: &Table) -> Option<(&'static str, Value, &'static str)> {
+    MISSING.iter().filter(|m| m.section == section).find_map(|m| {
+        let value = written.get(m.key)?;
+        (m.needs)(value).then(|| (m.key, value.clone(), m.feature))
+    })
+}

@@ -1,0 +1,92 @@
+//! A complete experiment as a file.
+
+use std::path::{Path, PathBuf};
+
+use memtorch_utils::config::{Field, Table, Value};
+use memtorch_utils::datasets;
+
+use super::document::join;
+use super::resolve::Experiment;
+use super::schema;
+use crate::{Error, Registry};
+
+impl Experiment {
+    /// The experiment with every default and override, as TOML. Running it gives the same results.
+    ///
+    /// Paths are written so that they are right from anywhere.
+    ///
+    /// # Errors
+    /// None that [`Experiment::resolve`] has not found before.
+    pub fn to_toml(&self, registry: &Registry) -> Result<String, Error> {
+        let mut text = format!("seed = {}\n", self.seed);
+        let absolute = |table: &Table, keys: &[&str]| {
+            let mut table = table.clone();
+            for key in keys {
+                if let Some(Value::Text(path)) = table.get(key) {
+                    let path = absolute(&self.folder.join(path));
+                    table.insert(*key, Value::Text(path.display().to_string()));
+                }
+            }
+            table
+        };
+        if let Some(model) = &self.model {
+            section(&mut text, "[model]", &absolute(model, &["onnx"]), schema::MODEL);
+        }
+        if let Some(data) = &self.data {
+            section(&mut text, "[data]", &absolute(data, &["images", "labels"]), datasets::FIELDS);
+        }
+        let complete = self.complete(&self.sections, registry)?;
+        for name in schema::LAYER_SECTIONS {
+            if let Some(table) = complete.tables.get(name) {
+                section(&mut text, &format!("[{name}]"), table, &[]);
+            }
+        }
+        for table in &complete.non_idealities {
+            section(&mut text, "[[nonideality]]", table, &[]);
+        }
+        for (pattern, table) in &self.layers {
+            let path = join("layers", pattern);
+            let mut own = Table::new();
+            for (key, value) in table.iter().filter(|(_, value)| !matches!(value, Value::Table(_))) {
+                own.insert(key, value.clone());
+            }
+            section(&mut text, &format!("[{path}]"), &own, &[]);
+            for (key, value) in table.iter() {
+                if let Value::Table(inner) = value {
+                    section(&mut text, &format!("[{path}.{key}]"), inner, &[]);
+                }
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// One table: the keys in the order of the fields first, then the others.
+fn section(text: &mut String, heading: &str, table: &Table, fields: &[Field]) {
+    text.push_str(&format!("\n{heading}\n"));
+    let ordered = fields.iter().filter_map(|field| table.get_key_value(field.name));
+    let others = table.iter().filter(|(key, _)| !fields.iter().any(|field| field.name == *key));
+    for (key, value) in ordered.chain(others) {
+        text.push_str(&format!("{} = {}\n", join("", key), as_toml(value)));
+    }
+}
+
+/// A value as TOML writes it.
+pub(crate) fn as_toml(value: &Value) -> String {
+    match value {
+        // TOML's own escapes, which are not those of Rust's debug form.
+        Value::Text(text) => toml::Value::String(text.clone()).to_string(),
+        Value::List(list) => format!("[{}]", list.iter().map(as_toml).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) => {
+            let entries: Vec<String> =
+                table.iter().map(|(key, value)| format!("{} = {}", join("", key), as_toml(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The path from the root of the file system; as it is where the system does not say.
+fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,189 @@
+use std::sync::Arc;
+
+use memtorch_crossbar::backend::CpuBackend;
+use memtorch_crossbar::{ArrayBackend, Converter, CrossbarError};
+use memtorch_devices::DeviceEntry;
+use memtorch_map::{DoubleColumn, MappingScheme, SingleColumn};
+use memtorch_nonideal::NonIdealityEntry;
+use memtorch_utils::config::{ConfigError, Field, Table};
+
+use crate::Error;
+use crate::experiment::converters;
+
+/// How a configuration makes a mapping scheme.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemeEntry {
+    /// The `scheme` in the section `[crossbar]`.
+    pub name: &'static str,
+    /// What it is, in one sentence without a full stop.
+    pub meaning: &'static str,
+    /// What can be set for it in `[crossbar]`.
+    pub fields: &'static [Field],
+    /// Makes it from its checked fields.
+    pub build: fn(&Table) -> Result<Arc<dyn MappingScheme>, ConfigError>,
+}
+
+/// How a configuration makes a converter.
+#[derive(Clone, Copy, Debug)]
+pub struct ConverterEntry {
+    /// The `method` in the section `[adc]`.
+    pub name: &'static str,
+    /// What it is, in one sentence without a full stop.
+    pub meaning: &'static str,
+    /// What can be set for it in `[adc]`, beyond `bits`, `method` and `read`.
+    pub fields: &'static [Field],
+    /// Makes it of so many bits (at least 1) from its checked fields.
+    pub build: fn(u32, &Table) -> Result<Arc<dyn Converter>, ConfigError>,
+}
+
+/// How a backend is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct BackendEntry {
+    /// The value of `--backend`.
+    pub name: &'static str,
+    /// Opens it.
+    pub open: fn() -> Result<Arc<dyn ArrayBackend>, CrossbarError>,
+}
+
+/// The names that configurations may use, and what they make.
+///
+/// There is no global: whoever wants more registers it and passes the registry on.
+///
+/// ```
+/// let registry = memtorch::Registry::with_defaults();
+/// assert!(registry.devices().iter().any(|device| device.name == "vteam"));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    devices: Vec<DeviceEntry>,
+    non_idealities: Vec<NonIdealityEntry>,
+    schemes: Vec<SchemeEntry>,
+    converters: Vec<ConverterEntry>,
+    backends: Vec<BackendEntry>,
+}
+
+impl Registry {
+    /// A registry without names.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Everything that comes with memtorch.
+    pub fn with_defaults() -> Self {
+        Self {
+            devices: memtorch_devices::models::MODELS.to_vec(),
+            non_idealities: memtorch_nonideal::ENTRIES.to_vec(),
+            schemes: vec![
+                SchemeEntry {
+                    name: "double-column",
+                    meaning: "two devices a weight, one for each sign",
+                    fields: &[],
+                    build: |_| Ok(Arc::new(DoubleColumn)),
+                },
+                SchemeEntry {
+                    name: "single-column",
+                    meaning: "one device a weight, an ideal mirror current subtracted",
+                    fields: &[],
+                    build: |_| Ok(Arc::new(SingleColumn)),
+                },
+            ],
+            converters: vec![converters::LINEAR],
+            backends: vec![
+                BackendEntry { name: "cpu", open: || Ok(Arc::new(CpuBackend::new())) },
+                BackendEntry { name: "cuda", open: open_cuda },
+            ],
+        }
+    }
+
+    /// Adds a device model.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn register_device(&mut self, entry: DeviceEntry) -> Result<(), Error> {
+        add(&mut self.devices, entry, "device model", |e| e.name)
+    }
+
+    /// Adds a non-ideality.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn register_non_ideality(&mut self, entry: NonIdealityEntry) -> Result<(), Error> {
+        add(&mut self.non_idealities, entry, "non-ideality", |e| e.name)
+    }
+
+    /// Adds a mapping scheme.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn register_scheme(&mut self, entry: SchemeEntry) -> Result<(), Error> {
+        add(&mut self.schemes, entry, "mapping scheme", |e| e.name)
+    }
+
+    /// Adds a converter.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn register_converter(&mut self, entry: ConverterEntry) -> Result<(), Error> {
+        add(&mut self.converters, entry, "converter", |e| e.name)
+    }
+
+    /// Adds a backend.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn register_backend(&mut self, entry: BackendEntry) -> Result<(), Error> {
+        add(&mut self.backends, entry, "backend", |e| e.name)
+    }
+
+    /// The device models.
+    pub fn devices(&self) -> &[DeviceEntry] {
+        &self.devices
+    }
+
+    /// The non-idealities.
+    pub fn non_idealities(&self) -> &[NonIdealityEntry] {
+        &self.non_idealities
+    }
+
+    /// The mapping schemes.
+    pub fn schemes(&self) -> &[SchemeEntry] {
+        &self.schemes
+    }
+
+    /// The converters.
+    pub fn converters(&self) -> &[ConverterEntry] {
+        &self.converters
+    }
+
+    /// The backends.
+    pub fn backends(&self) -> &[BackendEntry] {
+        &self.backends
+    }
+}
+
+fn add<T>(
+    list: &mut Vec<T>,
+    entry: T,
+    what: &'static str,
+    name: impl Fn(&T) -> &'static str,
+) -> Result<(), Error> {
+    if list.iter().any(|other| name(other) == name(&entry)) {
+        return Err(Error::Registered { what, name: name(&entry).to_owned() });
+    }
+    list.push(entry);
+    Ok(())
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda() -> Result<Arc<dyn ArrayBackend>, CrossbarError> {
+    memtorch_cuda::open()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda() -> Result<Arc<dyn ArrayBackend>, CrossbarError> {
+    Err(CrossbarError::Backend {
+        backend: "cuda".to_owned(),
+        why: "this build has no GPU backend: build with the feature `cuda`, or use the backend cpu"
+            .to_owned(),
+    })
+}

@@ -1,0 +1,53 @@
+use super::{LayerReport, RunReport};
+
+/// `results.json`: equal runs give equal bytes.
+pub fn results_json(report: &RunReport) -> String {
+    // Structs of numbers, text and lists: nothing in them that JSON does not have.
+    let mut text = serde_json::to_string_pretty(report).expect("a report is JSON");
+    text.push('\n');
+    text
+}
+
+/// `layers.csv`: one row a layer; what a layer does not have is empty.
+pub fn layers_csv(layers: &[LayerReport]) -> String {
+    let mut text = String::from(
+        "name,operator,patched,reason,rows,columns,groups,tiles,devices,devices_used,utilisation,w_max,\
+         gain,intercept,r2,adc_clipped,write_clipped,stuck,relative_error\n",
+    );
+    let real = |value: Option<f64>| value.map_or(String::new(), |x| format!("{x:?}"));
+    for layer in layers {
+        let cells = [
+            quoted(&layer.name),
+            quoted(&layer.operator),
+            layer.patched.to_string(),
+            quoted(&layer.reason),
+            layer.rows.to_string(),
+            layer.columns.to_string(),
+            layer.groups.to_string(),
+            layer.tiles.to_string(),
+            layer.devices.to_string(),
+            layer.devices_used.to_string(),
+            real(layer.utilisation),
+            real(layer.w_max),
+            real(layer.gain),
+            real(layer.intercept),
+            real(layer.r2),
+            real(layer.adc_clipped),
+            real(layer.write_clipped),
+            layer.stuck.map_or(String::new(), |n| n.to_string()),
+            real(layer.relative_error),
+        ];
+        text.push_str(&cells.join(","));
+        text.push('\n');
+    }
+    text
+}
+
+/// A cell of a CSV file (RFC 4180).
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}

@@ -1,0 +1,182 @@
+use memtorch_crossbar::OverArrays;
+use memtorch_map::{MatrixReport, ReadReport};
+use memtorch_nn::Executable;
+
+/// What a step of the list of non-idealities did to one layer.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct StepSummary {
+    /// Its place in the list.
+    pub index: usize,
+    /// Its kind.
+    pub kind: String,
+    /// The array: 0 the positive or only one, 1 the negative one.
+    pub array: usize,
+    /// What it did, in numbers.
+    pub effects: Vec<EffectSummary>,
+}
+
+/// One number of a [`StepSummary`].
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct EffectSummary {
+    /// What it is.
+    pub what: String,
+    /// The number.
+    pub value: f64,
+    /// Its unit; empty for counts and shares.
+    pub unit: &'static str,
+    /// Whether the number of several arrays is their sum, or their mean.
+    #[serde(skip)]
+    pub is_sum: bool,
+}
+
+/// One layer: a row of `layers.csv`. Numbers that only a layer on crossbars has are absent for a digital
+/// one.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct LayerReport {
+    /// Short name.
+    pub name: String,
+    /// The operator.
+    pub operator: String,
+    /// Whether it is on crossbars.
+    pub patched: bool,
+    /// Why not, if not.
+    pub reason: String,
+    /// Inputs of one matrix.
+    pub rows: usize,
+    /// Outputs of one matrix.
+    pub columns: usize,
+    /// Matrices: more than one for grouped convolutions.
+    pub groups: usize,
+    /// Tiles of one array.
+    pub tiles: usize,
+    /// Devices on all tiles of all arrays.
+    pub devices: usize,
+    /// Devices in use.
+    pub devices_used: usize,
+    /// Share of the devices that is in use, 0 to 1.
+    pub utilisation: Option<f64>,
+    /// Largest weight of the range.
+    pub w_max: Option<f64>,
+    /// Gain K.
+    pub gain: Option<f64>,
+    /// Constant c.
+    pub intercept: Option<f64>,
+    /// Share of the variance that tuning explains.
+    pub r2: Option<f64>,
+    /// Share of the converters' codes that were clipped; absent for ideal ones.
+    pub adc_clipped: Option<f64>,
+    /// Share of the devices in use whose target lay outside their own bounds.
+    pub write_clipped: Option<f64>,
+    /// Devices that cannot be written.
+    pub stuck: Option<usize>,
+    /// Norm of the output's error over the norm of the digital layer's output, for the same inputs.
+    pub relative_error: Option<f64>,
+    /// Full name of its node.
+    pub node: String,
+    /// Size of the tiles.
+    pub tile: Option<[usize; 2]>,
+    /// Devices drawn again at fabrication because no such device is possible.
+    pub devices_redrawn: Option<usize>,
+    /// Weights beyond the largest of their range.
+    pub weights_clipped: Option<usize>,
+    /// Inputs beyond the largest voltage.
+    pub inputs_clipped: Option<u64>,
+    /// What each non-ideality did.
+    pub nonidealities: Vec<StepSummary>,
+}
+
+/// The layers of a network on crossbars, and what a person should know of them.
+///
+/// `reads` and `errors` have one entry for each layer.
+pub fn layer_reports(
+    memristive: &Executable,
+    reads: &[ReadReport],
+    errors: &[Option<f64>],
+) -> (Vec<LayerReport>, Vec<String>) {
+    let mut warnings = Vec::new();
+    let mut reports = Vec::new();
+    for (index, layer) in memristive.network().layers().iter().enumerate() {
+        let mut report = LayerReport {
+            name: layer.name.clone(),
+            operator: layer.operator.clone(),
+            patched: false,
+            reason: memristive.reason(index).unwrap_or("").to_owned(),
+            rows: layer.rows,
+            columns: layer.columns,
+            groups: layer.groups,
+            tiles: 0,
+            devices: 0,
+            devices_used: 0,
+            utilisation: None,
+            w_max: None,
+            gain: None,
+            intercept: None,
+            r2: None,
+            adc_clipped: None,
+            write_clipped: None,
+            stuck: None,
+            relative_error: None,
+            node: layer.node.clone(),
+            tile: None,
+            devices_redrawn: None,
+            weights_clipped: None,
+            inputs_clipped: None,
+            nonidealities: Vec::new(),
+        };
+        if let Some(matrix) = memristive.mapped(index) {
+            let (found, layout) = (matrix.report(), matrix.layout());
+            let read = reads.get(index).copied().unwrap_or_default();
+            fill(&mut report, found, read);
+            report.tiles = layout.tile_count();
+            report.tile = Some(layout.tile_shape());
+            report.utilisation = Some(layout.utilisation());
+            report.relative_error = errors.get(index).copied().flatten();
+            let name = &layer.name;
+            warnings.extend(found.warnings.iter().map(|warning| format!("layer {name}: {warning}")));
+            if read.inputs_clipped > 0 {
+                let count = read.inputs_clipped;
+                warnings
+                    .push(format!("layer {name}: {count} inputs beyond the largest voltage were clipped"));
+            }
+        }
+        reports.push(report);
+    }
+    (reports, warnings)
+}
+
+fn fill(report: &mut LayerReport, found: &MatrixReport, read: ReadReport) {
+    report.patched = true;
+    report.devices = found.devices;
+    report.devices_used = found.devices_used;
+    report.w_max = Some(found.w_max);
+    report.gain = Some(found.gain);
+    report.intercept = Some(found.intercept);
+    report.r2 = found.r2;
+    let codes = read.conversions;
+    report.adc_clipped = (codes.codes > 0).then(|| codes.clipped as f64 / codes.codes as f64);
+    report.write_clipped = Some(found.write_clipped as f64 / found.devices_used.max(1) as f64);
+    report.stuck = Some(found.stuck);
+    report.devices_redrawn = Some(found.redrawn);
+    report.weights_clipped = Some(found.weights_clipped);
+    report.inputs_clipped = Some(read.inputs_clipped);
+    report.nonidealities = found
+        .steps
+        .iter()
+        .map(|step| StepSummary {
+            index: step.index,
+            kind: step.name.clone(),
+            array: step.array,
+            effects: step
+                .report
+                .effects
+                .iter()
+                .map(|effect| EffectSummary {
+                    what: effect.what.clone(),
+                    value: effect.value,
+                    unit: effect.unit,
+                    is_sum: effect.over_arrays == OverArrays::Sum,
+                })
+                .collect(),
+        })
+        .collect();
+}

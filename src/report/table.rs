@@ -1,0 +1,129 @@
+//! What a person reads first.
+
+use std::collections::BTreeMap;
+
+use super::{LayerReport, RunReport};
+
+/// The report as text of at most about 110 columns.
+pub fn table(report: &RunReport) -> String {
+    let mut text = String::new();
+    let (digital, memristive) = (report.digital, report.memristive);
+    let score = |name: &str, correct: usize, accuracy: f64| {
+        format!("{name:<12}{:>7.2} %   {correct} of {} right", 100.0 * accuracy, report.samples)
+    };
+    text.push_str(&format!("{}\n", score("digital", digital.correct, digital.accuracy)));
+    text.push_str(&format!("{}\n", score("memristive", memristive.correct, memristive.accuracy)));
+    let change = 100.0 * (memristive.accuracy - digital.accuracy);
+    text.push_str(&format!(
+        "{:<12}{change:>+7.2} points, both predict the same for {:.2} %\n\n",
+        "change",
+        100.0 * report.agreement
+    ));
+    text.push_str(&layers(&report.layers));
+    let steps = steps(&report.layers);
+    if !steps.is_empty() {
+        text.push_str("\nWhat each non-ideality did, over all layers:\n");
+        text.push_str(&steps);
+    }
+    for warning in &report.warnings {
+        text.push_str(&format!("\nwarning: {warning}"));
+    }
+    if !report.warnings.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn layers(layers: &[LayerReport]) -> String {
+    let head = [
+        "layer",
+        "matrix",
+        "tiles",
+        "used",
+        "devices",
+        "gain",
+        "r2",
+        "error",
+        "ADC clip",
+        "bad writes",
+        "stuck",
+    ];
+    let mut rows = vec![head.map(str::to_owned)];
+    for layer in layers {
+        let groups = if layer.groups > 1 { format!("{} x ", layer.groups) } else { String::new() };
+        let matrix = format!("{groups}{} x {}", layer.rows, layer.columns);
+        let percent = |share: Option<f64>, digits: usize| {
+            share.map_or("-".to_owned(), |x| format!("{:.digits$} %", 100.0 * x))
+        };
+        rows.push([
+            layer.name.clone(),
+            matrix,
+            if layer.patched { layer.tiles.to_string() } else { "digital".to_owned() },
+            percent(layer.utilisation, 1),
+            if layer.patched { layer.devices_used.to_string() } else { "-".to_owned() },
+            layer.gain.map_or("-".to_owned(), |k| format!("{k:.4e}")),
+            layer.r2.map_or("-".to_owned(), |r2| format!("{r2:.5}")),
+            percent(layer.relative_error, 3),
+            percent(layer.adc_clipped, 3),
+            percent(layer.write_clipped, 2),
+            layer.stuck.map_or("-".to_owned(), |n| n.to_string()),
+        ]);
+    }
+    let mut text = align(&rows);
+    let digital: Vec<_> = layers.iter().filter(|layer| !layer.patched).collect();
+    for layer in digital {
+        text.push_str(&format!("{} stays digital: {}\n", layer.name, layer.reason));
+    }
+    text.push_str(
+        "used: share of the tiles' devices; error: of the layer's output, for the inputs of the digital network\n",
+    );
+    text
+}
+
+/// Columns as wide as their widest cell, the first to the left, the others to the right.
+fn align(rows: &[[String; 11]]) -> String {
+    let mut text = String::new();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..11).map(width).collect();
+    for row in rows {
+        let mut line = format!("{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// One line for each number of each step: the sum of counts, the mean of all else.
+fn steps(layers: &[LayerReport]) -> String {
+    let mut kinds = BTreeMap::new();
+    let mut sums: Vec<(usize, String, f64, usize, &'static str, bool)> = Vec::new();
+    for step in layers.iter().flat_map(|layer| &layer.nonidealities) {
+        kinds.insert(step.index, step.kind.clone());
+        for effect in &step.effects {
+            let known =
+                sums.iter_mut().find(|(index, what, ..)| *index == step.index && *what == effect.what);
+            match known {
+                Some((_, _, sum, count, ..)) => {
+                    *sum += effect.value;
+                    *count += 1;
+                }
+                None => {
+                    sums.push((step.index, effect.what.clone(), effect.value, 1, effect.unit, effect.is_sum));
+                }
+            }
+        }
+    }
+    let mut text = String::new();
+    for (index, kind) in kinds {
+        for (_, what, sum, count, unit, is_sum) in sums.iter().filter(|(i, ..)| *i == index) {
+            let number = if *is_sum { format!("{sum}") } else { format!("{:.4e}", sum / *count as f64) };
+            let over = if *is_sum { "" } else { " (mean over arrays)" };
+            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+            text.push_str(&format!("  {index} {kind}: {what}: {number}{unit}{over}\n"));
+        }
+    }
+    text
+}

@@ -13,7 +13,7 @@ use memtorch::crossbar::backend::CpuBackend;
 use memtorch::crossbar::{Converter, FullScale, Ideal, LinearConverter, TileShape};
 use memtorch::devices::{DeviceSpec, Stream, models};
 use memtorch::map::{
-    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange,
+    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange, Wires,
 };
 use memtorch::nn::{EvaluateOptions, Executable, ImportOptions, LayerChoice, Network, Samples, evaluate};
 use memtorch::nonideal::{Spacing, States};
@@ -53,6 +53,7 @@ fn hardware(adc_bits: Option<u32>, states: Option<u32>) -> Result<Hardware, Box<
         device: DeviceSpec::configure(vteam, &resistances)?,
         tile: TileShape::Sized { word_lines: 128, bit_lines: 128 },
         scheme: Arc::new(DoubleColumn),
+        wires: Wires::default(),
         weight_range: WeightRange::default(),
         input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
         adc: Adc { converter, read: ReadMode::Difference },

@@ -7,7 +7,7 @@ mod registry;
 pub mod report;
 
 pub use error::Error;
-pub use registry::{BackendEntry, ConverterEntry, Registry, SchemeEntry};
+pub use registry::{BackendEntry, BuildConverter, BuildScheme, ConverterEntry, Registry, SchemeEntry};
 
 pub use memtorch_crossbar as crossbar;
 pub use memtorch_devices as devices;

@@ -10,6 +10,12 @@ use memtorch_utils::config::{ConfigError, Field, Table};
 use crate::Error;
 use crate::experiment::converters;
 
+/// Makes a mapping scheme from its checked fields.
+pub type BuildScheme = fn(&Table) -> Result<Arc<dyn MappingScheme>, ConfigError>;
+
+/// Makes a converter of so many bits (at least 1) from its checked fields.
+pub type BuildConverter = fn(u32, &Table) -> Result<Arc<dyn Converter>, ConfigError>;
+
 /// How a configuration makes a mapping scheme.
 #[derive(Clone, Copy, Debug)]
 pub struct SchemeEntry {
@@ -19,8 +25,8 @@ pub struct SchemeEntry {
     pub meaning: &'static str,
     /// What can be set for it in `[crossbar]`.
     pub fields: &'static [Field],
-    /// Makes it from its checked fields.
-    pub build: fn(&Table) -> Result<Arc<dyn MappingScheme>, ConfigError>,
+    /// Makes it.
+    pub build: BuildScheme,
 }
 
 /// How a configuration makes a converter.
@@ -32,8 +38,8 @@ pub struct ConverterEntry {
     pub meaning: &'static str,
     /// What can be set for it in `[adc]`, beyond `bits`, `method` and `read`.
     pub fields: &'static [Field],
-    /// Makes it of so many bits (at least 1) from its checked fields.
-    pub build: fn(u32, &Table) -> Result<Arc<dyn Converter>, ConfigError>,
+    /// Makes it.
+    pub build: BuildConverter,
 }
 
 /// How a backend is opened.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use memtorch_crossbar::passive::Unused;
 use memtorch_crossbar::{Converter, NonIdeality, Phase, TileShape};
 use memtorch_devices::DeviceSpec;
 
@@ -126,6 +127,29 @@ impl Entry {
     }
 }
 
+/// The resistances between drivers, devices and sinks, in ohm, at every read.
+///
+/// Where any is not 0, the matrix of an array is that of its effective conductances: each tile is one
+/// circuit, solved alone and exactly (see [`memtorch_crossbar::passive`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Wires {
+    /// At the driven end of each word line and the sink of each bit line.
+    pub source_resistance: f64,
+    /// Of a wire between neighbouring devices.
+    pub line_resistance: f64,
+    /// In series with each device.
+    pub transistor_resistance: f64,
+    /// What becomes of the part of a tile that the matrix does not use.
+    pub unused: Unused,
+}
+
+impl Wires {
+    /// Whether nothing has any resistance.
+    pub fn is_ideal(&self) -> bool {
+        [self.source_resistance, self.line_resistance, self.transistor_resistance] == [0.0; 3]
+    }
+}
+
 /// The hardware of a layer.
 #[derive(Clone, Debug)]
 pub struct Hardware {
@@ -135,6 +159,8 @@ pub struct Hardware {
     pub tile: TileShape,
     /// How weights lie on devices.
     pub scheme: Arc<dyn MappingScheme>,
+    /// What resistance there is besides the devices.
+    pub wires: Wires,
     /// How weights are scaled.
     pub weight_range: WeightRange,
     /// From inputs to voltages.

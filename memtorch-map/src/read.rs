@@ -1,6 +1,11 @@
 //! From programmed arrays to operands of a backend.
 
+use std::borrow::Cow;
+
+use memtorch_crossbar::passive::{TileCircuit, Wiring, effective_block};
 use memtorch_crossbar::{Accumulate, Array, ArrayBackend, Layout, Operand};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
 
 use crate::MapError;
 use crate::hardware::{Hardware, ReadMode};
@@ -33,11 +38,13 @@ pub(crate) fn pack(
         backend.pack(layout, &values)
     };
     let mut terms = Vec::new();
+    let effective: Vec<Cow<'_, [f64]>> =
+        arrays.iter().map(|array| effective(array, layout, hardware)).collect::<Result<_, _>>()?;
     for term in hardware.scheme.terms() {
-        let array = arrays[term.array].conductances();
+        let array = &*effective[term.array];
         let minus: Option<Box<dyn Iterator<Item = f64>>> = match term.minus {
             Minus::Nothing => None,
-            Minus::Array(other) => Some(Box::new(arrays[other].conductances().iter().copied())),
+            Minus::Array(other) => Some(Box::new(effective[other].iter().copied())),
             Minus::State(state) => {
                 let mirror = off + (on - off) * state;
                 Some(Box::new(std::iter::repeat_n(mirror, array.len())))
@@ -57,4 +64,37 @@ pub(crate) fn pack(
         terms.push(WeighedReads { weight: term.weight, reads });
     }
     Ok(terms)
+}
+
+/// What an array's terminals see, in the order of the layout: its conductances, or with wires those of
+/// its tiles' circuits. Every physical array is a circuit of its own.
+fn effective<'a>(array: &'a Array, layout: &Layout, hardware: &Hardware) -> Result<Cow<'a, [f64]>, MapError> {
+    let wires = &hardware.wires;
+    if wires.is_ideal() {
+        return Ok(Cow::Borrowed(array.conductances()));
+    }
+    let circuit = TileCircuit {
+        shape: layout.tile_shape(),
+        unused_conductance: 1.0 / hardware.device.model.r_off(),
+        unused: wires.unused,
+        wiring: Wiring::new(wires.source_resistance, wires.line_resistance),
+        transistor_resistance: wires.transistor_resistance,
+    };
+    let tiles: Vec<Result<Vec<f64>, MapError>> = (0..layout.tile_count())
+        .into_par_iter()
+        .map(|index| {
+            let tile = layout.tile(index);
+            let shape = (tile.word_lines, tile.bit_lines);
+            // A tile's range has as many devices as its lines cross.
+            let used = ArrayView2::from_shape(shape, &array.conductances()[tile.range()])
+                .expect("a tile is a block of the layout");
+            let effective = effective_block(used, &circuit)?;
+            Ok(effective.iter().copied().collect())
+        })
+        .collect();
+    let mut all = Vec::with_capacity(layout.device_count());
+    for tile in tiles {
+        all.extend(tile?);
+    }
+    Ok(Cow::Owned(all))
 }

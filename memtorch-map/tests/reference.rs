@@ -7,7 +7,7 @@ use memtorch_crossbar::{Converter, FullScale, Ideal, Input, LinearConverter, Pat
 use memtorch_devices::{DeviceSpec, Stream, models};
 use memtorch_map::{
     Adc, DoubleColumn, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat, ReadMode,
-    SingleColumn, Tuning, Usage, WeightFloor, WeightRange,
+    SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires,
 };
 use memtorch_utils::config::{Table, Value};
 use ndarray::Array3;
@@ -23,6 +23,7 @@ fn hardware() -> Hardware {
         device: DeviceSpec::configure(vteam, &table).unwrap(),
         tile: TileShape::Sized { word_lines: 16, bit_lines: 8 },
         scheme: Arc::new(DoubleColumn),
+        wires: Wires::default(),
         weight_range: WeightRange::default(),
         input: InputStage { max_voltage: MAX_VOLTAGE, scale: InputScale::Always, bits: 0 },
         adc: Adc { converter: Arc::new(Ideal), read: ReadMode::Difference },
@@ -374,4 +375,58 @@ fn weights_that_are_no_numbers_are_named() {
         MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware(), Stream::root(0, 0), backend)
             .unwrap_err();
     assert!(error.to_string().contains("group 0, row 1, column 0 is NaN"), "{error}");
+}
+
+/// Fault 1 of the published tool: the passive solve ran on the difference of the two arrays.
+#[test]
+fn the_two_arrays_with_wires_are_two_circuits() {
+    // One device a tile: R_s + 1/g + R_s in series, for the positive and the negative array alone.
+    let mut hardware = hardware();
+    hardware.tile = TileShape::Sized { word_lines: 1, bit_lines: 1 };
+    hardware.wires = Wires { source_resistance: 500.0, transistor_resistance: 200.0, ..Wires::default() };
+    let weights = Array3::from_shape_vec((1, 2, 2), vec![1.0, -0.5, 0.25, 0.0]).unwrap();
+    let backend = Arc::new(CpuBackend::portable());
+    let matrix =
+        MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, Stream::root(0, 0), backend).unwrap();
+    let mut y = [0.0; 2];
+    matrix.multiply(Input::Rows { values: &[1.0, -2.0], rows: 1 }, &mut y).unwrap();
+    let (on, off) = (1.0 / R_ON, 1.0 / R_OFF);
+    let effective = |state: f64| 1.0 / (1.0 / (off + (on - off) * state) + 1200.0);
+    for column in 0..2 {
+        let expected: f64 = [1.0, -2.0]
+            .iter()
+            .enumerate()
+            .map(|(row, x)| {
+                let w = f64::from(weights[[0, row, column]]);
+                x * (effective(w.max(0.0)) - effective((-w).max(0.0))) / (on - off)
+            })
+            .sum();
+        assert!((f64::from(y[column]) - expected).abs() < 1e-6, "{} {expected}", y[column]);
+    }
+}
+
+#[test]
+fn wires_without_resistance_change_nothing_and_little_resistance_little() {
+    let weights = Array3::from_shape_vec((1, 20, 10), random(200, 9)).unwrap();
+    let x = random(20, 10);
+    let run = |wires: Wires| {
+        let mut hardware = hardware();
+        hardware.wires = wires;
+        let backend = Arc::new(CpuBackend::portable());
+        let stream = Stream::root(0, 0);
+        let matrix =
+            MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, stream, backend).unwrap();
+        let mut y = vec![0.0; 10];
+        matrix.multiply(Input::Rows { values: &x, rows: 1 }, &mut y).unwrap();
+        y
+    };
+    let ideal = run(Wires::default());
+    let distance = |r: f64| {
+        let y = run(Wires { source_resistance: r, line_resistance: r, ..Wires::default() });
+        y.iter().zip(&ideal).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
+    };
+    assert!(distance(1e-12) < 1e-6);
+    // To first order the loss grows in proportion.
+    let ratio = distance(10.0) / distance(1.0);
+    assert!((5.0..10.5).contains(&ratio), "{ratio}");
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use memtorch_crossbar::{Converter, Ideal, TileShape};
 use memtorch_devices::{DeviceError, DeviceSpec};
 use memtorch_map::{
-    Adc, Arrays, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightFloor, WeightRange,
+    Adc, Arrays, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, Unused, WeightFloor,
+    WeightRange, Wires,
 };
 use memtorch_utils::config::{ConfigError, Field, Table, Value};
 
@@ -90,6 +91,12 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
         device: device(complete, registry)?,
         tile,
         scheme,
+        wires: Wires {
+            source_resistance: real("crossbar", "source_resistance"),
+            line_resistance: real("crossbar", "line_resistance"),
+            transistor_resistance: real("crossbar", "transistor_resistance"),
+            unused: if text("crossbar", "unused") == "absent" { Unused::Absent } else { Unused::Full },
+        },
         weight_range: WeightRange {
             per: if text("crossbar", "weight_range") == "column" { PerWhat::Column } else { PerWhat::Layer },
             exclude_largest: real("crossbar", "exclude_largest"),

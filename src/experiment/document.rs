@@ -311,7 +311,7 @@ mod tests {
             d.set(option).unwrap();
         }
         let get = |path: &[&str]| {
-            path.iter().fold(Some(Value::Table(d.table.clone())), |value, key| match value? {
+            path.iter().try_fold(Value::Table(d.table.clone()), |value, key| match value {
                 Value::Table(table) => table.get(key).cloned(),
                 Value::List(list) => list.get(key.parse::<usize>().ok()?).cloned(),
                 _ => None,

@@ -253,6 +253,11 @@ impl Experiment {
                 return Err(fail(ConfigError::value(format!("{section}.{key}"), 1.0, expected)));
             }
         }
+        let transistor = complete.value("crossbar", "transistor_resistance");
+        if transistor != Value::Real(0.0) && complete.value("crossbar", "cell").as_text() == Some("0t1r") {
+            let expected = "0: the cell 0t1r has no transistor";
+            return Err(fail(ConfigError::value("crossbar.transistor_resistance", &transistor, expected)));
+        }
         let tile = complete.value("crossbar", "tile");
         let sizes = match &tile {
             Value::Text(word) => word == "layer",

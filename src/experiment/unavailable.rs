@@ -23,18 +23,11 @@ fn is_text(value: &Value, text: &str) -> bool {
     value.as_text() == Some(text)
 }
 
-fn not_zero(value: &Value) -> bool {
-    value.as_real() != Some(0.0)
-}
-
 fn any(_: &Value) -> bool {
     true
 }
 
 const MISSING: &[Missing] = &[
-    missing("crossbar", "source_resistance", not_zero, "resistance of sources"),
-    missing("crossbar", "line_resistance", not_zero, "resistance of lines"),
-    missing("crossbar", "transistor_resistance", not_zero, "resistance of transistors"),
     missing("crossbar", "group_packing", |v| is_text(v, "block-diagonal"), "several groups on a tile"),
     missing("input", "scale", |v| is_text(v, "calibrated"), "a calibrated input scale"),
     missing("input", "serial", |v| v.as_bool() == Some(true), "bit-serial input"),

@@ -62,7 +62,7 @@ impl Simd for __m256 {
 
     #[inline(always)]
     unsafe fn differing(self, b: Self) -> u32 {
-        unsafe { (_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_OQ>(self, b)) as u32).count_ones() }
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_OQ>(self, b)) as u32 }
     }
 
     #[inline(always)]

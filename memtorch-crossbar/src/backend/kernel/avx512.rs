@@ -62,7 +62,7 @@ impl Simd for __m512 {
 
     #[inline(always)]
     unsafe fn differing(self, b: Self) -> u32 {
-        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_OQ>(self, b)).count_ones() }
+        unsafe { u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_OQ>(self, b)) }
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //! instructions (see `isa!`), and correct only there.
 
 use super::simd::Simd;
-use crate::converter::steps;
+use crate::converter::{ceil_power_of_two, steps};
 
 /// Sums of products: `sums[b][l] += broadcast[k][b] * lanes[k][l]`, one chain over ascending k.
 pub(super) struct Dot {
@@ -65,6 +65,84 @@ pub(super) unsafe fn dot<S: Simd, const BLOCK: usize, const VECTORS: usize>(d: &
     }
 }
 
+/// As [`Dot`], with lanes that lie apart: register v of k is at `source + starts[v] + offsets[k]`.
+pub(super) struct Scattered {
+    pub(super) depth: usize,
+    pub(super) source: *const f32,
+    pub(super) starts: [usize; 8],
+    pub(super) offsets: *const usize,
+    pub(super) broadcast: *const f32,
+    pub(super) broadcast_step: usize,
+    pub(super) sums: *mut f32,
+    pub(super) sums_step: usize,
+    pub(super) fresh: bool,
+}
+
+/// # Safety
+/// The instructions of `S`; the pointers of `d` are valid for what they state, with `BLOCK` values to
+/// broadcast and `VECTORS` whole registers of lanes.
+#[inline(always)]
+pub(super) unsafe fn scattered<S: Simd, const BLOCK: usize, const VECTORS: usize>(d: &Scattered) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [[S::splat(0.0); VECTORS]; BLOCK];
+        if !d.fresh {
+            for (b, row) in sums.iter_mut().enumerate() {
+                for (v, sum) in row.iter_mut().enumerate() {
+                    *sum = S::load(d.sums.add(b * d.sums_step + v * S::LANES));
+                }
+            }
+        }
+        let mut sources = [d.source; VECTORS];
+        for (source, start) in sources.iter_mut().zip(d.starts) {
+            *source = d.source.add(start);
+        }
+        let mut broadcast = d.broadcast;
+        for k in 0..d.depth {
+            let offset = *d.offsets.add(k);
+            let mut operand = [S::splat(0.0); VECTORS];
+            for (operand, source) in operand.iter_mut().zip(sources) {
+                *operand = S::load(source.add(offset));
+            }
+            for (b, row) in sums.iter_mut().enumerate() {
+                let factor = S::splat(*broadcast.add(b));
+                for (sum, operand) in row.iter_mut().zip(operand) {
+                    *sum = factor.mul_add(operand, *sum);
+                }
+            }
+            broadcast = broadcast.wrapping_add(d.broadcast_step);
+        }
+        for (b, row) in sums.iter().enumerate() {
+            for (v, sum) in row.iter().enumerate() {
+                sum.store(d.sums.add(b * d.sums_step + v * S::LANES));
+            }
+        }
+    }
+}
+
+/// `rounds` times 12 registers of multiply-adds that do not wait for each other, and nothing else.
+/// Returns something that depends on all of them.
+///
+/// # Safety
+/// The instructions of `S`.
+#[inline(always)]
+pub(super) unsafe fn spin<S: Simd>(rounds: usize, factor: f32) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (factor, term) = (S::splat(factor), S::splat(1.0));
+        let mut chains = [S::splat(0.0); SPIN];
+        for _ in 0..rounds {
+            for chain in &mut chains {
+                *chain = factor.mul_add(*chain, term);
+            }
+        }
+        chains.into_iter().reduce(|a, b| a.add(b)).map_or(0.0, |sum| sum.largest())
+    }
+}
+
+/// Chains of [`spin`].
+pub(super) const SPIN: usize = 12;
+
 /// The linear rule, prepared.
 #[derive(Clone, Copy)]
 pub(super) struct Linear {
@@ -93,17 +171,30 @@ pub(super) struct Convert {
     pub(super) rows: usize,
     pub(super) width: usize,
     pub(super) step: usize,
+    /// The totals start here, from 0.
+    pub(super) fresh: bool,
+    /// For vectors in lanes: which lanes of each register hold one. Only there codes are counted.
+    pub(super) valid: [u32; 8],
 }
 
 #[inline(always)]
-unsafe fn quantise<S: Simd>(sum: S, inverse: S, step: S, low: S, high: S, clipped: &mut u64) -> S {
+unsafe fn add_to<S: Simd>(total: *mut f32, fresh: bool, y: S) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let old = if fresh { S::splat(0.0) } else { S::load(total) };
+        old.add(y).store(total);
+    }
+}
+
+/// The rule for a register of sums, and in which lanes it clipped.
+#[inline(always)]
+unsafe fn quantise<S: Simd>(sum: S, inverse: S, step: S, low: S, high: S) -> (S, u32) {
     // SAFETY: the caller's promise.
     unsafe {
         let code = sum.mul(inverse).add(S::splat(0.5)).floor();
         // NaN stays NaN: it is the second operand.
         let within = high.min(low.max(code));
-        *clipped += u64::from(code.differing(within));
-        within.mul(step)
+        (within.mul(step), code.differing(within))
     }
 }
 
@@ -111,47 +202,71 @@ unsafe fn quantise<S: Simd>(sum: S, inverse: S, step: S, low: S, high: S, clippe
 ///
 /// # Safety
 /// The instructions of `S`; the pointers are valid for what they state, `width` being a multiple of
-/// `S::LANES`.
+/// `S::LANES`, and there are at most 16 rows.
 #[inline(always)]
 pub(super) unsafe fn convert_rows<S: Simd>(c: &Convert) -> u64 {
     let mut clipped = 0;
     // SAFETY: the caller's promise.
     unsafe {
+        // Full scales, then 1 / step; and step.
+        let (mut inverses, mut sizes) = ([0.0f32; 16], [0.0f32; 16]);
+        let linear = match c.rule {
+            Rule::Ideal => {
+                for row in 0..c.rows {
+                    let (sums, totals) = (c.sums.add(row * c.step), c.totals.add(row * c.step));
+                    for j in (0..c.width).step_by(S::LANES) {
+                        add_to(totals.add(j), c.fresh, S::load(sums.add(j)));
+                    }
+                }
+                return 0;
+            }
+            Rule::Fixed { linear, full_scale } => {
+                sizes = [full_scale; 16];
+                linear
+            }
+            Rule::Dynamic { linear } => {
+                for (row, size) in sizes.iter_mut().enumerate().take(c.rows) {
+                    let sums = c.sums.add(row * c.step);
+                    let mut largest = [S::splat(0.0); 2];
+                    let mut j = 0;
+                    while j + 2 * S::LANES <= c.width {
+                        largest[0] = S::load(sums.add(j)).abs().max(largest[0]);
+                        largest[1] = S::load(sums.add(j + S::LANES)).abs().max(largest[1]);
+                        j += 2 * S::LANES;
+                    }
+                    if j < c.width {
+                        largest[0] = S::load(sums.add(j)).abs().max(largest[0]);
+                    }
+                    *size = largest[0].max(largest[1]).largest();
+                }
+                for size in &mut sizes {
+                    *size = ceil_power_of_two(*size);
+                }
+                linear
+            }
+        };
+        for (inverse, size) in inverses.iter_mut().zip(&mut sizes) {
+            (*inverse, *size) = steps(*size, linear.bits);
+        }
+        let (low, high) = (S::splat(linear.low), S::splat(linear.high));
         for row in 0..c.rows {
             let (sums, totals) = (c.sums.add(row * c.step), c.totals.add(row * c.step));
-            let (linear, full_scale) = match c.rule {
-                Rule::Ideal => {
-                    for j in (0..c.width).step_by(S::LANES) {
-                        S::load(totals.add(j)).add(S::load(sums.add(j))).store(totals.add(j));
-                    }
-                    continue;
-                }
-                Rule::Fixed { linear, full_scale } => (linear, full_scale),
-                Rule::Dynamic { linear } => {
-                    let mut largest = S::splat(0.0);
-                    for j in (0..c.width).step_by(S::LANES) {
-                        largest = S::load(sums.add(j)).abs().max(largest);
-                    }
-                    (linear, crate::converter::ceil_power_of_two(largest.largest()))
-                }
-            };
-            let (inverse, step) = steps(full_scale, linear.bits);
-            let (inverse, step) = (S::splat(inverse), S::splat(step));
-            let (low, high) = (S::splat(linear.low), S::splat(linear.high));
+            let (inverse, step) = (S::splat(inverses[row & 15]), S::splat(sizes[row & 15]));
             for j in (0..c.width).step_by(S::LANES) {
-                let y = quantise(S::load(sums.add(j)), inverse, step, low, high, &mut clipped);
-                S::load(totals.add(j)).add(y).store(totals.add(j));
+                let (y, ends) = quantise(S::load(sums.add(j)), inverse, step, low, high);
+                clipped += u64::from(ends.count_ones());
+                add_to(totals.add(j), c.fresh, y);
             }
         }
     }
     clipped
 }
 
-/// One bit line in each row, vectors in lanes. Lanes past the last vector hold 0.
+/// One bit line in each row, vectors in lanes.
 ///
 /// # Safety
 /// The instructions of `S`; the pointers are valid for what they state, `width` being
-/// `VECTORS * S::LANES` and at most 128.
+/// `VECTORS * S::LANES`.
 #[inline(always)]
 pub(super) unsafe fn convert_lanes<S: Simd, const VECTORS: usize>(c: &Convert) -> u64 {
     let mut clipped = 0;
@@ -162,7 +277,7 @@ pub(super) unsafe fn convert_lanes<S: Simd, const VECTORS: usize>(c: &Convert) -
                 for row in 0..c.rows {
                     for v in 0..VECTORS {
                         let at = row * c.step + v * S::LANES;
-                        S::load(c.totals.add(at)).add(S::load(c.sums.add(at))).store(c.totals.add(at));
+                        add_to(c.totals.add(at), c.fresh, S::load(c.sums.add(at)));
                     }
                 }
                 return 0;
@@ -183,7 +298,7 @@ pub(super) unsafe fn convert_lanes<S: Simd, const VECTORS: usize>(c: &Convert) -
                 for v in 0..VECTORS {
                     largest[v].store(sizes.as_mut_ptr());
                     for (inverse, size) in inverses.iter_mut().zip(&mut sizes) {
-                        (*inverse, *size) = steps(crate::converter::ceil_power_of_two(*size), linear.bits);
+                        (*inverse, *size) = steps(ceil_power_of_two(*size), linear.bits);
                     }
                     inverse[v] = S::load(inverses.as_ptr());
                     step[v] = S::load(sizes.as_ptr());
@@ -195,8 +310,9 @@ pub(super) unsafe fn convert_lanes<S: Simd, const VECTORS: usize>(c: &Convert) -
         for row in 0..c.rows {
             for v in 0..VECTORS {
                 let at = row * c.step + v * S::LANES;
-                let y = quantise(S::load(c.sums.add(at)), inverse[v], step[v], low, high, &mut clipped);
-                S::load(c.totals.add(at)).add(y).store(c.totals.add(at));
+                let (y, ends) = quantise(S::load(c.sums.add(at)), inverse[v], step[v], low, high);
+                clipped += u64::from((ends & c.valid[v]).count_ones());
+                add_to(c.totals.add(at), c.fresh, y);
             }
         }
     }
@@ -212,11 +328,14 @@ pub(super) struct Run {
     pub(super) len: usize,
     /// Where the first vector's elements start in the source.
     pub(super) base: usize,
+    /// Where the first vector's result for a layer's first column is in the output.
+    pub(super) result: usize,
 }
 
-/// Fills `panel[k][lane]` with `source[offsets[k] + base + lane]`; lanes from `used` on with 0.
+/// Fills `panel[k][lane]` with `source[offsets[k] + base + lane]`.
 ///
-/// `panel` has 16 elements more than `offsets.len() * width`, for whole vectors are copied.
+/// `panel` has 16 elements more than `offsets.len() * width`, for whole registers are copied. What is
+/// in lanes that no run has is anything.
 #[inline(always)]
 pub(super) fn gather<S: Simd>(
     source: &[f32],
@@ -224,7 +343,6 @@ pub(super) fn gather<S: Simd>(
     runs: &[Run],
     panel: &mut [f32],
     width: usize,
-    used: usize,
 ) {
     let last = runs.iter().map(|run| run.base + run.len.next_multiple_of(S::LANES)).max().unwrap_or(0);
     for (k, offset) in offsets.iter().enumerate() {
@@ -242,9 +360,6 @@ pub(super) fn gather<S: Simd>(
                 let from = &source[offset + run.base..][..run.len];
                 panel[run.lane..run.lane + run.len].copy_from_slice(from);
             }
-        }
-        if used < width {
-            panel[used..width].fill(0.0);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::patches::{Slab, Source};
-use super::{Conversion, Convert, DEPTH, Dot, Kernel, Run, output::Output, parts, scratch};
+use super::scratch::{self, Scratch};
+use super::{Conversion, Convert, DEPTH, Dot, Kernel, Run, Scattered, output::Output, parts};
 use crate::{Accumulate, Conversions, Layout, PatchGeometry};
 
 /// Products smaller than this many multiplications are not worth a second thread.
@@ -73,79 +74,99 @@ fn panel_width<K: Kernel>(layout: &Layout) -> usize {
 /// Some vectors through some groups.
 unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<usize>) -> Conversions {
     scratch::with(|scratch| {
+        let Scratch { inputs, panel, sums, totals, column, runs, panels, offsets } = scratch;
         let layout = job.layout;
-        let widest = panel_width::<K>(layout);
+        let width = panel_width::<K>(layout);
         let depth = layout.tile_shape()[0].min(layout.rows()).min(DEPTH);
-        let panel = scratch.panel.get(depth * widest + 16);
-        let len = layout.columns() * widest;
-        let (sums, totals) = (scratch.sums.get(len), scratch.totals.get(len));
+        let values = panel.get(depth * width + 16);
+        let len = layout.columns() * width;
+        let (sums, totals) = (sums.get(len), totals.get(len));
         let slab = Slab::new(&job.source, &vectors);
-        slab.offsets(&job.source, &mut scratch.offsets);
+        slab.offsets(&job.source, offsets);
+        let loose = job.source.is_loose(layout.columns(), K::LANES);
+        let columns = layout.groups() * layout.columns();
+        let shape = (K::LANES, width / K::LANES, !loose);
+        slab.panels(&job.source, vectors, columns, shape, (runs, panels));
+        let reach = offsets.iter().max().map_or(0, |offset| offset + K::LANES);
         let positions = job.source.positions();
         let mut done = Conversions::default();
-        for group in groups {
-            let source = slab.fill(&job.source, group, &mut scratch.inputs);
-            let mut first = vectors.start;
-            while first < vectors.end {
-                let used = widest.min(vectors.end - first);
-                let registers = used.div_ceil(K::LANES).next_power_of_two();
-                let width = registers * K::LANES;
-                slab.runs(&job.source, first..first + used, &mut scratch.runs);
+        for (number, group) in groups.enumerate() {
+            let source = slab.fill(&job.source, (group, number == 0), inputs);
+            for panel in &*panels {
+                let width = panel.registers * K::LANES;
                 let size = layout.columns() * width;
                 let (sums, totals) = (&mut sums[..size], &mut totals[..size]);
-                totals.fill(0.0);
-                let panel = Panel {
-                    source,
-                    offsets: &scratch.offsets,
-                    runs: &scratch.runs,
-                    width,
-                    used,
-                    values: panel,
-                };
+                let runs = &runs[panel.runs.clone()];
+                let packed = !loose || runs.iter().any(|run| run.base + reach > source.len());
+                let panel = Vectors { source, offsets, runs, width, packed, values };
                 // SAFETY: the caller's promise; the buffers have the lengths that `through` states.
-                done += unsafe { through::<K>(job, group, panel, sums, totals, &mut scratch.column) };
+                done += unsafe { through::<K>(job, group, panel, sums, totals, column) };
                 // Back to [sample, column, position].
-                let mut vector = first;
-                while vector < first + used {
-                    let (sample, position) = (vector / positions, vector % positions);
-                    let count = (positions - position).min(first + used - vector);
-                    for (column, totals) in totals.chunks_exact(width).enumerate() {
-                        let column = (sample * layout.groups() + group) * layout.columns() + column;
-                        let results = &totals[vector - first..][..count];
+                for (bit_line, totals) in totals.chunks_exact(width).enumerate() {
+                    let column = (group * layout.columns() + bit_line) * positions;
+                    for run in runs {
                         // SAFETY: no other task has these vectors and this group.
-                        unsafe { job.output.put(column * positions + position, results) };
+                        unsafe { job.output.put(run.result + column, &totals[run.lane..run.lane + run.len]) };
                     }
-                    vector += count;
                 }
-                first += used;
             }
         }
         done
     })
 }
 
-/// Neighbouring vectors, and where they come from.
-struct Panel<'a> {
+/// Vectors that are multiplied together, and where they come from.
+struct Vectors<'a> {
     source: &'a [f32],
     offsets: &'a [usize],
     runs: &'a [Run],
     width: usize,
-    used: usize,
-    /// `[word line][width]`, 16 more than the largest number of word lines needs.
+    /// They are packed first, and not read in place.
+    packed: bool,
+    /// `[word line][width]` and 16 more, for the largest number of word lines.
     values: &'a mut [f32],
 }
 
-/// All tiles of a group: `totals[column][width] += ...`; `sums` has the same size.
+impl Vectors<'_> {
+    /// Which lanes of each register hold one, and how many do.
+    fn valid(&self, lanes: usize) -> ([u32; 8], usize) {
+        let (mut valid, mut count) = ([0; 8], 0);
+        for run in self.runs {
+            count += run.len;
+            let (mut lane, end) = (run.lane, run.lane + run.len);
+            while lane < end {
+                let next = (lane / lanes + 1) * lanes;
+                let bits = (1u32 << (next.min(end) - lane)) - 1;
+                valid[lane / lanes] |= bits << (lane % lanes);
+                lane = next;
+            }
+        }
+        (valid, count)
+    }
+
+    /// Where each register's lanes start, for runs that are read in place.
+    fn starts(&self, lanes: usize) -> [usize; 8] {
+        let mut starts = [0; 8];
+        for run in self.runs {
+            starts[run.lane / lanes] = run.base;
+        }
+        starts
+    }
+}
+
+/// All tiles of a group: `totals[column][width]`; `sums` has the same size.
 unsafe fn through<K: Kernel>(
     job: &Job<'_>,
     group: usize,
-    panel: Panel<'_>,
+    vectors: Vectors<'_>,
     sums: &mut [f32],
     totals: &mut [f32],
     column: &mut Vec<f32>,
 ) -> Conversions {
-    let (layout, width, used) = (job.layout, panel.width, panel.used);
+    let (layout, width) = (job.layout, vectors.width);
     let registers = width / K::LANES;
+    let (valid, used) = vectors.valid(K::LANES);
+    let starts = if vectors.packed { [0; 8] } else { vectors.starts(K::LANES) };
     let mut done = Conversions::default();
     let first = group * layout.tile_columns() * layout.tile_rows();
     for tile_row in 0..layout.tile_rows() {
@@ -153,50 +174,78 @@ unsafe fn through<K: Kernel>(
         for depth_first in (0..row_tile.word_lines).step_by(DEPTH) {
             let depth = DEPTH.min(row_tile.word_lines - depth_first);
             let ends = depth_first + depth == row_tile.word_lines;
-            let offsets = &panel.offsets[row_tile.row + depth_first..][..depth];
-            // SAFETY: the caller's promise.
-            unsafe { K::gather(panel.source, offsets, panel.runs, panel.values, width, used) };
+            let offsets = &vectors.offsets[row_tile.row + depth_first..][..depth];
+            if vectors.packed {
+                // SAFETY: the caller's promise.
+                unsafe { K::gather(vectors.source, offsets, vectors.runs, vectors.values, width) };
+            }
             for tile_column in 0..layout.tile_columns() {
                 let tile = layout.tile(first + tile_column * layout.tile_rows() + tile_row);
                 let matrix = &job.matrix[tile.range()][depth_first * tile.bit_lines..];
                 let range = tile.column * width..(tile.column + tile.bit_lines) * width;
                 let (sums, totals) = (&mut sums[range.clone()], &mut totals[range]);
                 for (bit_line, block) in parts(tile.bit_lines, K::block(registers)) {
-                    let dot = Dot {
-                        depth,
-                        lanes: panel.values.as_ptr(),
-                        lanes_step: width,
-                        broadcast: matrix[bit_line..].as_ptr(),
-                        broadcast_step: tile.bit_lines,
-                        sums: sums[bit_line * width..].as_mut_ptr(),
-                        sums_step: width,
-                        fresh: depth_first == 0,
-                        prefetch: matrix.as_ptr(),
-                        prefetch_step: 0,
-                    };
-                    // SAFETY: the instructions are the caller's promise. The panel has `depth` word
-                    // lines of `width` lanes; the matrix `depth` rows of which `block` bit lines
-                    // from `bit_line` on are inside; `sums` a row of `width` for each bit line.
-                    unsafe { K::dot(registers, block, &dot) };
+                    let (broadcast, broadcast_step) = (matrix[bit_line..].as_ptr(), tile.bit_lines);
+                    let (sums, sums_step) = (sums[bit_line * width..].as_mut_ptr(), width);
+                    let fresh = depth_first == 0;
+                    // SAFETY: the instructions are the caller's promise. The matrix has `depth` rows of
+                    // which `block` bit lines from `bit_line` on are inside, `sums` a row of `width` for
+                    // each bit line. The panel has `depth` word lines of `width` lanes; read in
+                    // place, every register of every word line was seen to end inside the source, and
+                    // registers without a run start at 0, before the others.
+                    unsafe {
+                        if vectors.packed {
+                            let (lanes, lanes_step) = (vectors.values.as_ptr(), width);
+                            let (prefetch, prefetch_step) = (broadcast, 0);
+                            let dot = Dot {
+                                depth,
+                                lanes,
+                                lanes_step,
+                                broadcast,
+                                broadcast_step,
+                                sums,
+                                sums_step,
+                                fresh,
+                                prefetch,
+                                prefetch_step,
+                            };
+                            K::dot(registers, block, &dot);
+                        } else {
+                            let (source, offsets) = (vectors.source.as_ptr(), offsets.as_ptr());
+                            let dot = Scattered {
+                                depth,
+                                source,
+                                starts,
+                                offsets,
+                                broadcast,
+                                broadcast_step,
+                                sums,
+                                sums_step,
+                                fresh,
+                            };
+                            K::scattered(registers, block, &dot);
+                        }
+                    }
                 }
                 if !ends {
                     continue;
                 }
+                let fresh = tile_row == 0;
                 match job.conversion.rule(&tile) {
                     Ok(rule) => {
                         let (rows, step) = (tile.bit_lines, width);
                         let (sums, totals) = (sums.as_ptr(), totals.as_mut_ptr());
-                        let convert = Convert { rule, sums, totals, rows, width, step };
+                        let convert = Convert { rule, sums, totals, rows, width, step, fresh, valid };
                         // SAFETY: the instructions are the caller's promise; both have `rows` rows.
                         done.clipped += unsafe { K::convert_lanes(registers, &convert) };
                     }
                     Err(converter) => {
-                        for lane in 0..used {
+                        for lane in vectors.runs.iter().flat_map(|run| run.lane..run.lane + run.len) {
                             column.clear();
                             column.extend(sums.chunks_exact(width).map(|row| row[lane]));
                             done.clipped += converter.quantise(column, &tile) as u64;
                             for (totals, sum) in totals.chunks_exact_mut(width).zip(&*column) {
-                                totals[lane] += sum;
+                                totals[lane] = if fresh { 0.0 } else { totals[lane] } + sum;
                             }
                         }
                     }

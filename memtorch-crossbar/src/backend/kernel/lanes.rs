@@ -72,7 +72,8 @@ impl Simd for Lanes {
 
     #[inline(always)]
     unsafe fn differing(self, b: Self) -> u32 {
-        self.0.iter().zip(&b.0).map(|(x, y)| u32::from(x.partial_cmp(y).is_some_and(Ordering::is_ne))).sum()
+        let differ = |i: usize| self.0[i].partial_cmp(&b.0[i]).is_some_and(Ordering::is_ne);
+        (0..8).map(|i| u32::from(differ(i)) << i).sum()
     }
 
     #[inline(always)]

@@ -21,7 +21,7 @@ mod rows;
 mod scratch;
 mod simd;
 
-use body::{Convert, Dot, Linear, Rule, Run};
+use body::{Convert, Dot, Linear, Rule, Run, Scattered};
 
 use super::{Conversions, Input, Product, packed::Packed};
 use crate::{Converter, ConverterSpec, FullScale, Layout, Tile};
@@ -64,6 +64,28 @@ impl Isa {
             Self::Avx2 => avx2::Avx2::NAME,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::Avx512::NAME,
+        }
+    }
+
+    /// Multiply-adds without memory: the FLOP of `rounds`, to be timed.
+    ///
+    /// # Safety
+    /// The processor has this instruction set.
+    pub(super) unsafe fn spin(self, rounds: usize) -> usize {
+        unsafe fn run<K: Kernel>(rounds: usize) -> usize {
+            // SAFETY: the caller's promise.
+            std::hint::black_box(unsafe { K::spin(rounds, std::hint::black_box(0.5)) });
+            rounds * body::SPIN * 2 * K::LANES
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::Lanes => run::<lanes::PortableLanes>(rounds),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx2 => run::<avx2::Avx2>(rounds),
+                #[cfg(target_arch = "x86_64")]
+                Self::Avx512 => run::<avx512::Avx512>(rounds),
+            }
         }
     }
 
@@ -139,14 +161,10 @@ trait Kernel {
     unsafe fn dot(vectors: usize, block: usize, d: &Dot);
     unsafe fn convert_rows(c: &Convert) -> u64;
     unsafe fn convert_lanes(vectors: usize, c: &Convert) -> u64;
-    unsafe fn gather(
-        source: &[f32],
-        offsets: &[usize],
-        runs: &[Run],
-        panel: &mut [f32],
-        width: usize,
-        used: usize,
-    );
+    unsafe fn scattered(vectors: usize, block: usize, d: &Scattered);
+    unsafe fn gather(source: &[f32], offsets: &[usize], runs: &[Run], panel: &mut [f32], width: usize);
+
+    unsafe fn spin(rounds: usize, factor: f32) -> f32;
 
     /// The largest block for a panel of so many registers.
     fn block(vectors: usize) -> usize {
@@ -161,12 +179,18 @@ macro_rules! isa {
         pub(super) struct $name;
 
         const _: () = {
-            use super::body::{self, Convert, Dot, Run};
+            use super::body::{self, Convert, Dot, Run, Scattered};
 
             $(#[$attribute])*
             unsafe fn dot<const BLOCK: usize, const VECTORS: usize>(d: &Dot) {
                 // SAFETY: the attributes enable the instructions; the rest is the caller's promise.
                 unsafe { body::dot::<$lanes, BLOCK, VECTORS>(d) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn scattered<const BLOCK: usize, const VECTORS: usize>(d: &Scattered) {
+                // SAFETY: as above.
+                unsafe { body::scattered::<$lanes, BLOCK, VECTORS>(d) }
             }
 
             $(#[$attribute])*
@@ -188,9 +212,14 @@ macro_rules! isa {
                 runs: &[Run],
                 panel: &mut [f32],
                 width: usize,
-                used: usize,
             ) {
-                body::gather::<$lanes>(source, offsets, runs, panel, width, used)
+                body::gather::<$lanes>(source, offsets, runs, panel, width)
+            }
+
+            $(#[$attribute])*
+            unsafe fn spin(rounds: usize, factor: f32) -> f32 {
+                // SAFETY: as above.
+                unsafe { body::spin::<$lanes>(rounds, factor) }
             }
 
             impl super::Kernel for $name {
@@ -206,6 +235,20 @@ macro_rules! isa {
                         4: 1 2 3 4 5 6;
                         8: 1 2 3;
                     )
+                }
+
+                unsafe fn scattered(vectors: usize, block: usize, d: &Scattered) {
+                    super::choose!(vectors, block, scattered, d;
+                        1: 1 2 3 4 5 6 7 8 9 10 11 12 13;
+                        2: 1 2 3 4 5 6 7 8 9 10 11 12 13;
+                        4: 1 2 3 4 5 6;
+                        8: 1 2 3;
+                    )
+                }
+
+                unsafe fn spin(rounds: usize, factor: f32) -> f32 {
+                    // SAFETY: the caller's promise.
+                    unsafe { spin(rounds, factor) }
                 }
 
                 unsafe fn convert_rows(c: &Convert) -> u64 {
@@ -232,10 +275,9 @@ macro_rules! isa {
                     runs: &[Run],
                     panel: &mut [f32],
                     width: usize,
-                    used: usize,
                 ) {
                     // SAFETY: the caller's promise.
-                    unsafe { gather(source, offsets, runs, panel, width, used) }
+                    unsafe { gather(source, offsets, runs, panel, width) }
                 }
             }
         };

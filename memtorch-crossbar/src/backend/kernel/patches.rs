@@ -61,6 +61,19 @@ impl<'a> Source<'a> {
         Some(Self { values, samples, channels, image, geometry, reach, phase, direct })
     }
 
+    /// Lying vectors out with gaps (see `Slab::panels`) costs less than packing them.
+    pub(super) fn is_loose(&self, columns: usize, lanes: usize) -> bool {
+        let channel = self.geometry.input.iter().product::<usize>();
+        if self.direct && channel.is_multiple_of(256) && columns > 16 {
+            // Word lines that lie a multiple of 1 KiB apart would crowd each other out of the cache.
+            return false;
+        }
+        // Cycles for a vector and word line: in vain for the gaps, and for packing a run.
+        let width = self.geometry.output[2];
+        let gaps = (width.next_multiple_of(lanes) - width) as f64 / width as f64;
+        gaps * columns as f64 / (2 * lanes) as f64 <= 6.0 / width.min(2 * lanes) as f64
+    }
+
     /// Vectors of one image.
     pub(super) fn positions(&self) -> usize {
         self.geometry.positions()
@@ -95,6 +108,12 @@ impl<'a> Source<'a> {
             .map(|s| s * positions..(s + images).min(self.samples) * positions)
             .collect()
     }
+}
+
+/// Vectors that are multiplied together.
+pub(super) struct Panel {
+    pub(super) runs: Range<usize>,
+    pub(super) registers: usize,
 }
 
 /// The part of the images that some vectors see, for one group at a time.
@@ -145,73 +164,103 @@ impl Slab {
         }
     }
 
-    /// The runs of some vectors, in order.
-    pub(super) fn runs(&self, source: &Source<'_>, vectors: Range<usize>, runs: &mut Vec<Run>) {
+    /// Lays vectors out in panels of at most `registers`. `packed`: one after the other; else each
+    /// register holds neighbours, and perhaps less than it could.
+    pub(super) fn panels(
+        &self,
+        source: &Source<'_>,
+        vectors: Range<usize>,
+        columns: usize,
+        (lanes, registers, packed): (usize, usize, bool),
+        (runs, panels): (&mut Vec<Run>, &mut Vec<Panel>),
+    ) {
         let PatchGeometry { stride, output, .. } = source.geometry;
         let positions = source.positions();
+        let most = lanes * registers;
         runs.clear();
-        let mut vector = vectors.start;
+        panels.clear();
+        let (mut vector, mut lane, mut first) = (vectors.start, 0, 0);
         while vector < vectors.end {
             let (sample, position) = (vector / positions, vector % positions);
             let x = position % output[2];
             let y = position / output[2] % output[1];
             let z = position / (output[1] * output[2]);
-            let len = (output[2] - x).min(vectors.end - vector);
-            let base = (sample - self.samples.start) * self.sample
+            let mut base = (sample - self.samples.start) * self.sample
                 + z * stride[0] * self.plane
                 + (y * stride[1] - self.rows.start) * source.phase * stride[2]
                 + x;
-            runs.push(Run { lane: vector - vectors.start, len, base });
-            vector += len;
+            let mut result = sample * columns * positions + position;
+            // To the end of the row, over as many panels as that takes.
+            let mut left = (output[2] - x).min(vectors.end - vector);
+            vector += left;
+            while left > 0 {
+                let len = left.min(if packed { most - lane } else { lanes });
+                runs.push(Run { lane, len, base, result });
+                lane = if packed { lane + len } else { lane + lanes };
+                (base, result, left) = (base + len, result + len, left - len);
+                if lane == most {
+                    panels.push(Panel { runs: first..runs.len(), registers });
+                    (lane, first) = (0, runs.len());
+                }
+            }
+        }
+        if lane > 0 {
+            let registers = lane.div_ceil(lanes).next_power_of_two();
+            panels.push(Panel { runs: first..runs.len(), registers });
         }
     }
 
     /// The slab of a group. It ends with enough elements for a whole register to be read anywhere.
-    pub(super) fn fill<'a>(&self, source: &Source<'a>, group: usize, buffer: &'a mut Buffer) -> &'a [f32] {
+    /// What is around the images is cleared for the `first` group only, and stays.
+    pub(super) fn fill<'a>(
+        &self,
+        source: &Source<'a>,
+        (group, first): (usize, bool),
+        buffer: &'a mut Buffer,
+    ) -> &'a [f32] {
         let PatchGeometry { input, padding, stride, .. } = source.geometry;
         let area: usize = input.iter().product();
         if source.direct {
             return &source.values[group * source.channels * area..];
         }
         let slab = buffer.get(self.samples.len() * self.sample + 16);
+        if first {
+            slab.fill(0.0);
+        }
         let row_len = source.phase * stride[2];
-        let mut rows = slab.chunks_exact_mut(row_len);
+        let inside = |axis: usize, range: Range<usize>| {
+            range.start.max(padding[axis])..range.end.min(padding[axis].saturating_add(input[axis]))
+        };
+        let (depths, rows) = (inside(0, 0..source.reach[0]), inside(1, self.rows.clone()));
+        let mut start = 0;
         for sample in self.samples.clone() {
+            let image = &source.values[sample * source.image + group * source.channels * area..];
             for channel in 0..source.channels {
-                let image =
-                    &source.values[sample * source.image + (group * source.channels + channel) * area..];
-                for z in 0..source.reach[0] {
-                    let z = z.checked_sub(padding[0]).filter(|z| *z < input[0]);
-                    for y in self.rows.clone() {
-                        let y = y.checked_sub(padding[1]).filter(|y| *y < input[1]);
-                        let Some(target) = rows.next() else { break };
-                        match (z, y) {
-                            (Some(z), Some(y)) => {
-                                let row = &image[(z * input[1] + y) * input[2]..][..input[2]];
-                                spread(row, padding[2], stride[2], source.reach[2], target);
-                            }
-                            _ => target.fill(0.0),
-                        }
+                for z in depths.clone() {
+                    let from = (channel * input[0] + z - padding[0]) * input[1];
+                    for y in rows.clone() {
+                        let row = &image[(from + y - padding[1]) * input[2]..][..input[2]];
+                        let at = start + z * self.plane + (y - self.rows.start) * row_len;
+                        spread(row, padding[2], stride[2], source.reach[2], &mut slab[at..at + row_len]);
                     }
                 }
+                start += self.channel;
             }
         }
         slab
     }
 }
 
-/// A row with zeros before and after it, `reach` elements in all, ordered by remainder.
+/// Puts a row `padding` elements into `reach` elements that are ordered by remainder.
+#[inline]
 fn spread(row: &[f32], padding: usize, stride: usize, reach: usize, target: &mut [f32]) {
-    let end = (padding + row.len()).min(reach);
+    let end = padding.saturating_add(row.len()).min(reach);
     if stride == 1 {
         let start = padding.min(end);
-        target[..start].fill(0.0);
-        target[start..end].copy_from_slice(&row[..end - start]);
-        target[end..].fill(0.0);
+        copy(&mut target[start..end], &row[..end - start]);
         return;
     }
     let phase = target.len() / stride;
-    target.fill(0.0);
     for (remainder, target) in target.chunks_exact_mut(phase).enumerate() {
         // The first element of this remainder inside the row.
         let first = padding.saturating_sub(remainder).div_ceil(stride);
@@ -219,6 +268,22 @@ fn spread(row: &[f32], padding: usize, stride: usize, reach: usize, target: &mut
         if start < end {
             let from = row[start - padding..end - padding].iter().step_by(stride);
             target[first..].iter_mut().zip(from).for_each(|(slot, x)| *slot = *x);
+        }
+    }
+}
+
+/// Copies a short slice without a call: by eights, of which the last two may overlap.
+#[inline]
+fn copy(target: &mut [f32], source: &[f32]) {
+    let len = source.len();
+    if len >= 8 {
+        for (target, source) in target.chunks_exact_mut(8).zip(source.chunks_exact(8)) {
+            target.copy_from_slice(source);
+        }
+        target[len - 8..len].copy_from_slice(&source[len - 8..len]);
+    } else {
+        for (slot, x) in target.iter_mut().zip(source) {
+            *slot = *x;
         }
     }
 }

@@ -110,7 +110,6 @@ unsafe fn task<K: Kernel>(
             let (sums, totals) = (scratch.sums.get(len), scratch.totals.get(len));
             // SAFETY: the caller's promise; the buffers have the lengths that `through` states.
             unsafe {
-                totals.fill(0.0);
                 done += through::<K>(job, &stripe, vectors.len(), inputs, sums, totals);
                 let columns = layout.groups() * layout.columns();
                 let first = stripe.group * layout.columns()
@@ -167,6 +166,7 @@ unsafe fn through<K: Kernel>(
     for tile in (first..first + layout.tile_rows()).map(|number| layout.tile(number)) {
         let matrix = job.panels.starting_at(layout, tile.index);
         let rule = job.conversion.rule(&tile);
+        let fresh = tile.row == 0;
         for depth_first in (0..tile.word_lines).step_by(DEPTH) {
             let depth = DEPTH.min(tile.word_lines - depth_first);
             let ends = depth_first + depth == tile.word_lines;
@@ -210,7 +210,8 @@ unsafe fn through<K: Kernel>(
                     Ok(rule) => {
                         let (rows, step) = (block, width);
                         let (sums, totals) = (sums.as_ptr(), totals.as_mut_ptr());
-                        let convert = Convert { rule, sums, totals, rows, width, step };
+                        let valid = [u32::MAX; 8];
+                        let convert = Convert { rule, sums, totals, rows, width, step, fresh, valid };
                         // SAFETY: the instructions are the caller's promise; both have `block` rows.
                         done.clipped += unsafe { K::convert_rows(&convert) };
                     }
@@ -219,7 +220,9 @@ unsafe fn through<K: Kernel>(
                         for (sums, totals) in sums.chunks_exact_mut(width).zip(totals.chunks_exact_mut(width))
                         {
                             done.clipped += converter.quantise(&mut sums[..used], &tile) as u64;
-                            totals.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += sum);
+                            for (total, sum) in totals.iter_mut().zip(&*sums) {
+                                *total = if fresh { 0.0 } else { *total } + sum;
+                            }
                         }
                     }
                 }

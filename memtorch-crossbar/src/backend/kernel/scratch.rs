@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::Run;
+use super::{Run, patches::Panel};
 
 /// f32 from the start of a cache line.
 #[derive(Default)]
@@ -28,6 +28,7 @@ pub(super) struct Scratch {
     pub(super) totals: Buffer,
     pub(super) column: Vec<f32>,
     pub(super) runs: Vec<Run>,
+    pub(super) panels: Vec<Panel>,
     pub(super) offsets: Vec<usize>,
 }
 

@@ -23,7 +23,7 @@ pub(super) trait Simd: Copy {
     unsafe fn abs(self) -> Self;
     unsafe fn min(self, b: Self) -> Self;
     unsafe fn max(self, b: Self) -> Self;
-    /// Lanes in which the two differ, neither being NaN.
+    /// A bit for each lane in which the two differ, neither being NaN.
     unsafe fn differing(self, b: Self) -> u32;
     /// The largest lane, of lanes that are not NaN.
     unsafe fn largest(self) -> f32;

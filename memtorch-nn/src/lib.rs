@@ -15,6 +15,7 @@ mod evaluate;
 mod executable;
 mod layer;
 mod linear;
+mod math;
 mod network;
 #[cfg(feature = "onnx")]
 mod onnx;

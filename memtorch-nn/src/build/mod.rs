@@ -37,15 +37,24 @@ pub(crate) fn build(
         let mut found = Vec::new();
         match linear::make(&node.description, constants, &node.inputs, &mut found) {
             Ok(Linear::Layers(make)) => {
+                // What became a layer is in the layer, and needed nowhere else by this node.
+                let weights: Vec<usize> = found.iter().map(|f| f.value).collect();
                 let numbers =
                     found.into_iter().map(|f| layers.add(&graph, node, f)).collect::<Result<Vec<_>, _>>()?;
                 node.operator = Some(make(&numbers));
+                for input in &mut node.inputs {
+                    *input = input.filter(|value| !weights.contains(value));
+                }
             }
             Ok(Linear::Digital) => unsupported.extend(fold::make_digital(node, opset)?),
             Err(Refusal::Wrong(why)) => return Err(node.error(why)),
             Err(Refusal::Unsupported(use_of_it)) => unsupported.push(fold::refused(node, &use_of_it)),
         }
     }
+    let mut used = vec![false; graph.names.len()];
+    let inputs_of_nodes = nodes.iter().flat_map(|node| node.inputs.iter().flatten());
+    inputs_of_nodes.chain(&graph.outputs).for_each(|&value| used[value] = true);
+    graph.constants.iter_mut().zip(used).filter(|(_, used)| !used).for_each(|(value, _)| *value = None);
     // When each value is used for the last time; outputs are kept to the end.
     let mut last = vec![None; graph.names.len()];
     for (i, node) in nodes.iter().enumerate() {

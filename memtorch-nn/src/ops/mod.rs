@@ -14,7 +14,7 @@ mod reduce;
 mod reshape;
 mod resize;
 mod strided;
-pub(crate) mod unary;
+mod unary;
 mod window;
 
 use std::fmt::Debug;

@@ -2,6 +2,7 @@
 
 use super::{Fault, Inputs, Made, Making, Operator, Refusal, axis};
 use crate::Tensor;
+use crate::math::exp;
 use crate::run::Run;
 
 /// Per channel, with stored mean and variance.
@@ -268,11 +269,11 @@ impl Softmax {
     fn one(&self, line: &mut [f32]) {
         let largest = line.iter().fold(f32::NEG_INFINITY, |m, &x| m.max(x));
         if self.log {
-            let sum: f64 = line.iter().map(|&x| f64::from((x - largest).exp())).sum();
+            let sum: f64 = line.iter().map(|&x| f64::from(exp(x - largest))).sum();
             let shift = sum.ln() as f32;
             line.iter_mut().for_each(|x| *x = *x - largest - shift);
         } else {
-            line.iter_mut().for_each(|x| *x = (*x - largest).exp());
+            line.iter_mut().for_each(|x| *x = exp(*x - largest));
             let sum = line.iter().map(|&x| f64::from(x)).sum::<f64>();
             line.iter_mut().for_each(|x| *x = (f64::from(*x) / sum) as f32);
         }

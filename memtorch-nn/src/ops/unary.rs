@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Fault, Inputs, Made, Making, Operator, Refusal};
 use crate::Tensor;
+use crate::math;
 use crate::run::Run;
 use crate::tensor::Data;
 
@@ -123,22 +124,22 @@ impl Function {
             Self::Selu(alpha, gamma) => {
                 each(values, |x| if x <= 0.0 { gamma * alpha * x.exp_m1() } else { gamma * x });
             }
-            Self::Sigmoid => each(values, sigmoid),
+            Self::Sigmoid => each(values, math::sigmoid),
             Self::HardSigmoid(alpha, beta) => each(values, |x| (alpha * x + beta).clamp(0.0, 1.0)),
             Self::HardSwish => each(values, |x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
-            Self::Tanh => each(values, f32::tanh),
+            Self::Tanh => each(values, math::tanh),
             Self::Softplus => each(values, softplus),
             Self::Softsign => each(values, |x| x / (1.0 + x.abs())),
-            Self::Mish => each(values, |x| x * softplus(x).tanh()),
+            Self::Mish => each(values, |x| x * math::tanh(softplus(x))),
             Self::Gelu => each(values, |x| {
                 (0.5 * f64::from(x) * (1.0 + erf(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2))) as f32
             }),
             Self::GeluTanh => each(values, |x| {
                 let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
-                0.5 * x * (1.0 + inner.tanh())
+                0.5 * x * (1.0 + math::tanh(inner))
             }),
             Self::Erf => each(values, |x| erf(f64::from(x)) as f32),
-            Self::Exp => each(values, f32::exp),
+            Self::Exp => each(values, math::exp),
             Self::Log => each(values, f32::ln),
             Self::Sqrt => each(values, f32::sqrt),
             Self::Reciprocal => each(values, f32::recip),
@@ -154,14 +155,9 @@ impl Function {
     }
 }
 
-/// `1 / (1 + e^-x)`.
-pub(crate) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 /// `ln(1 + e^x)` without overflow.
 fn softplus(x: f32) -> f32 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
+    x.max(0.0) + math::exp(-x.abs()).ln_1p()
 }
 
 /// The error function, by the series `2/sqrt(pi) e^(-x^2) sum 2^n x^(2n+1) / (2n+1)!!`, whose terms all

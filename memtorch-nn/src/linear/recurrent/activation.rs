@@ -1,5 +1,5 @@
 use crate::attributes::Attributes;
-use crate::ops::unary::sigmoid;
+use crate::math;
 
 /// A function that a recurrent node applies.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,37 +18,24 @@ pub(super) enum Activation {
 }
 
 impl Activation {
-    pub(super) fn apply(self, x: f32) -> f32 {
+    /// Applies it to each element.
+    pub(super) fn apply(self, values: &mut [f32]) {
+        // Each arm is a loop of its own, so that the simple ones vectorise.
+        fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
+            values.iter_mut().for_each(|x| *x = f(*x));
+        }
         match self {
-            Self::Relu => x.max(0.0),
-            Self::Tanh => x.tanh(),
-            Self::Sigmoid => sigmoid(x),
-            Self::Softsign => x / (1.0 + x.abs()),
-            Self::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
-            Self::LeakyRelu(alpha) => {
-                if x < 0.0 {
-                    alpha * x
-                } else {
-                    x
-                }
-            }
-            Self::ThresholdedRelu(alpha) => {
-                if x > alpha {
-                    x
-                } else {
-                    0.0
-                }
-            }
-            Self::Elu(alpha) => {
-                if x < 0.0 {
-                    alpha * x.exp_m1()
-                } else {
-                    x
-                }
-            }
-            Self::HardSigmoid(alpha, beta) => (alpha * x + beta).clamp(0.0, 1.0),
-            Self::ScaledTanh(alpha, beta) => alpha * (beta * x).tanh(),
-            Self::Affine(alpha, beta) => alpha * x + beta,
+            Self::Relu => each(values, |x| if x < 0.0 { 0.0 } else { x }),
+            Self::Tanh => each(values, math::tanh),
+            Self::Sigmoid => each(values, math::sigmoid),
+            Self::Softsign => each(values, |x| x / (1.0 + x.abs())),
+            Self::Softplus => each(values, |x| x.max(0.0) + math::exp(-x.abs()).ln_1p()),
+            Self::LeakyRelu(alpha) => each(values, |x| if x < 0.0 { alpha * x } else { x }),
+            Self::ThresholdedRelu(alpha) => each(values, |x| if x > alpha { x } else { 0.0 }),
+            Self::Elu(alpha) => each(values, |x| if x < 0.0 { alpha * x.exp_m1() } else { x }),
+            Self::HardSigmoid(alpha, beta) => each(values, |x| (alpha * x + beta).clamp(0.0, 1.0)),
+            Self::ScaledTanh(alpha, beta) => each(values, |x| alpha * math::tanh(beta * x)),
+            Self::Affine(alpha, beta) => each(values, |x| alpha * x + beta),
         }
     }
 

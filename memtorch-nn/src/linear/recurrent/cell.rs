@@ -46,68 +46,89 @@ pub(super) struct Constants<'a> {
 }
 
 impl Constants<'_> {
-    fn function(&self, index: usize, x: f32) -> f32 {
-        // A NaN stays one.
-        let x = if x > self.clip {
-            self.clip
-        } else if x < -self.clip {
-            -self.clip
-        } else {
-            x
-        };
-        self.functions[index].apply(x)
+    /// Clips what goes into a gate and applies its function.
+    fn gate(&self, function: usize, values: &mut [f32]) {
+        if self.clip < f32::INFINITY {
+            let clip = self.clip;
+            // A NaN stays one.
+            values.iter_mut().for_each(|x| *x = x.clamp(-clip, clip));
+        }
+        self.functions[function].apply(values);
+    }
+
+    /// `sum[j] = x[j] + (r[j] + bias[j])` over all gates.
+    fn sum(&self, x: &[f32], r: &[f32], sum: &mut [f32]) {
+        for (s, ((x, r), b)) in sum.iter_mut().zip(x.iter().zip(r).zip(self.bias)) {
+            *s = x + (r + b);
+        }
     }
 }
 
 /// An RNN: `x` is the product of the input and its bias, `r` that of the state.
 pub(super) fn rnn(k: &Constants<'_>, x: &[f32], r: &[f32], h: &mut [f32]) {
-    for (j, h) in h.iter_mut().enumerate() {
-        *h = k.function(0, x[j] + (r[j] + k.bias[j]));
-    }
+    k.sum(x, r, h);
+    k.gate(0, h);
 }
 
-/// An LSTM.
+/// An LSTM. `work` has room for the four gates.
 pub(super) fn lstm(
     k: &Constants<'_>,
     input_forget: bool,
-    x: &[f32],
-    r: &[f32],
-    h: &mut [f32],
-    c: &mut [f32],
+    (x, r): (&[f32], &[f32]),
+    (h, c): (&mut [f32], &mut [f32]),
+    work: &mut [f32],
 ) {
     let n = h.len();
-    let sum = |gate: usize, j: usize| x[gate * n + j] + (r[gate * n + j] + k.bias[gate * n + j]);
-    let peep = |gate: usize, j: usize, c: f32| k.peephole.map_or(0.0, |p| p[gate * n + j] * c);
-    for j in 0..n {
-        let input = k.function(0, sum(0, j) + peep(0, j, c[j]));
-        let forget = if input_forget { 1.0 - input } else { k.function(0, sum(2, j) + peep(2, j, c[j])) };
-        c[j] = forget * c[j] + input * k.function(1, sum(3, j));
-        let output = k.function(0, sum(1, j) + peep(1, j, c[j]));
-        // The clip limits what goes into the gates, not the state.
-        h[j] = output * k.functions[2].apply(c[j]);
+    k.sum(x, r, work);
+    let (input, rest) = work.split_at_mut(n);
+    let (output, rest) = rest.split_at_mut(n);
+    let (forget, candidate) = rest.split_at_mut(n);
+    let peep = |gate: usize, values: &mut [f32], c: &[f32]| {
+        if let Some(p) = k.peephole {
+            values.iter_mut().zip(&p[gate * n..][..n]).zip(c).for_each(|((y, p), c)| *y += p * c);
+        }
+    };
+    peep(0, input, c);
+    k.gate(0, input);
+    if input_forget {
+        forget.iter_mut().zip(&*input).for_each(|(f, i)| *f = 1.0 - i);
+    } else {
+        peep(2, forget, c);
+        k.gate(0, forget);
     }
+    k.gate(1, candidate);
+    for (c, ((f, i), g)) in c.iter_mut().zip(forget.iter().zip(&*input).zip(&*candidate)) {
+        *c = f * *c + i * g;
+    }
+    peep(1, output, c);
+    k.gate(0, output);
+    // The clip limits what goes into the gates, not the state.
+    h.copy_from_slice(c);
+    k.functions[2].apply(h);
+    h.iter_mut().zip(&*output).for_each(|(h, o)| *h *= o);
 }
 
-/// The update and reset gates of a GRU.
-pub(super) fn gru_gates(k: &Constants<'_>, x: &[f32], r: &[f32], update: &mut [f32], reset: &mut [f32]) {
-    let n = update.len();
-    for j in 0..n {
-        update[j] = k.function(0, x[j] + (r[j] + k.bias[j]));
-        reset[j] = k.function(0, x[n + j] + (r[n + j] + k.bias[n + j]));
-    }
+/// The update and reset gates of a GRU, one after the other in `gates`.
+pub(super) fn gru_gates(k: &Constants<'_>, x: &[f32], r: &[f32], gates: &mut [f32]) {
+    k.sum(x, r, gates);
+    k.gate(0, gates);
 }
 
-/// The state of a GRU: `inner` is what the recurrent part adds to the candidate.
+/// The state of a GRU: `inner` is what the recurrent part adds to the candidate, whose place is `work`.
 pub(super) fn gru_state(
     k: &Constants<'_>,
     x: &[f32],
     inner: impl Fn(usize) -> f32,
     update: &[f32],
     h: &mut [f32],
+    work: &mut [f32],
 ) {
     let n = h.len();
-    for j in 0..n {
-        let candidate = k.function(1, x[2 * n + j] + inner(j));
-        h[j] = (1.0 - update[j]) * candidate + update[j] * h[j];
+    for (j, y) in work[..n].iter_mut().enumerate() {
+        *y = x[2 * n + j] + inner(j);
+    }
+    k.gate(1, &mut work[..n]);
+    for (h, (z, y)) in h.iter_mut().zip(update.iter().zip(&*work)) {
+        *h = (1.0 - z) * y + z * *h;
     }
 }

@@ -61,6 +61,9 @@ pub(super) fn make<'a>(
     };
     let functions = Activation::list(a, cell.default_functions(), reverse.len())?;
     let clip = a.real("clip", f32::INFINITY)?;
+    if !(clip >= 0.0) {
+        return Err(format!("clip = {clip}: expected at least 0").into());
+    }
     let batch_first = a.flag("layout", false)?;
     let ((w, w_values), (r, r_values)) = (parts.weights(1)?, parts.weights(2)?);
     let (&[directions, rows, inputs], &[directions_r, rows_r, hidden]) = (w.shape(), r.shape()) else {
@@ -221,7 +224,9 @@ impl Recurrent {
             return Ok(());
         }
         let mut from_state = vec![0.0; batch * gates * n];
-        let (mut update, mut reset) = (vec![0.0; batch * n], vec![0.0; batch * n]);
+        // Of a GRU: the update and reset gates of each sample.
+        let mut first_gates = vec![0.0; if gates == 3 { batch * 2 * n } else { 0 }];
+        let mut work = vec![0.0; gates * n];
         let longest = lengths.iter().copied().max().unwrap_or(0).min(steps);
         for step in 0..longest {
             // The place in time of a sample's step; none when its sequence is over.
@@ -238,15 +243,15 @@ impl Recurrent {
             if let Cell::Gru { linear_before_reset } = self.cell {
                 for b in 0..batch {
                     let Some(time) = time(b) else { continue };
-                    let states = b * n..(b + 1) * n;
                     let r = &from_state[b * gates * n..][..gates * n];
-                    let (update, reset) = (&mut update[states.clone()], &mut reset[states]);
-                    cell::gru_gates(constants, row(time, b), r, update, reset);
+                    cell::gru_gates(constants, row(time, b), r, &mut first_gates[b * 2 * n..][..2 * n]);
                 }
                 if !linear_before_reset {
                     // The state is multiplied once more, after the reset; the other gates' columns are read
                     // with it and not used.
-                    let reset_state: Vec<f32> = reset.iter().zip(&*hidden).map(|(r, h)| r * h).collect();
+                    let pairs = first_gates.chunks_exact(2 * n).zip(hidden.chunks_exact(n));
+                    let reset_state: Vec<f32> =
+                        pairs.flat_map(|(gates, h)| gates[n..].iter().zip(h).map(|(r, h)| r * h)).collect();
                     let input = Input::Rows { values: &reset_state, rows: batch };
                     run.multiply(direction.state_layer, input, &mut from_state)?;
                 }
@@ -255,17 +260,19 @@ impl Recurrent {
                 let Some(time) = time(b) else { continue };
                 let states = b * n..(b + 1) * n;
                 let (x, r) = (row(time, b), &from_state[b * gates * n..][..gates * n]);
-                let (h, c) = (&mut hidden[states.clone()], &mut memory[states.clone()]);
+                let (h, c) = (&mut hidden[states.clone()], &mut memory[states]);
                 match self.cell {
                     Cell::Rnn => cell::rnn(constants, x, r, h),
-                    Cell::Lstm { input_forget } => cell::lstm(constants, input_forget, x, r, h, c),
+                    Cell::Lstm { input_forget } => {
+                        cell::lstm(constants, input_forget, (x, r), (h, c), &mut work);
+                    }
                     Cell::Gru { linear_before_reset } => {
-                        let (update, reset) = (&update[states.clone()], &reset[states]);
+                        let (update, reset) = first_gates[b * 2 * n..][..2 * n].split_at(n);
                         let inner = |j: usize| {
                             let product = r[2 * n + j] + constants.bias[2 * n + j];
                             if linear_before_reset { reset[j] * product } else { product }
                         };
-                        cell::gru_state(constants, x, inner, update, h);
+                        cell::gru_state(constants, x, inner, update, h, &mut work);
                     }
                 }
                 let at = ((time * self.directions.len() + d) * batch + b) * n;

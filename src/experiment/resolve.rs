@@ -206,16 +206,14 @@ impl Experiment {
                 // A missing section means an ideal converter.
                 written.insert("bits", Value::Integer(0));
             }
-            // Features that are missing have no keys in a complete experiment.
-            let fields: Vec<Field> = match section.name {
-                "adc" => section
-                    .fields
-                    .iter()
-                    .filter(|f| !schema::ADC_LATER.iter().any(|later| later.name == f.name))
-                    .copied()
-                    .collect(),
-                _ => section.fields.clone(),
-            };
+            let mut fields = section.fields;
+            if section.name == "adc" {
+                // Features that are missing have no keys in a complete experiment.
+                fields.retain(|field| !schema::ADC_LATER.iter().any(|later| later.name == field.name));
+                for later in schema::ADC_LATER {
+                    written.remove(later.name);
+                }
+            }
             let table = config::check(&fields, &written).map_err(|e| fail(e.under(section.name)))?;
             complete.tables.insert(section.name, table);
         }

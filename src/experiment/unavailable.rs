@@ -2,6 +2,8 @@
 
 use memtorch_utils::config::{Table, Value};
 
+use super::schema;
+
 /// Values of a key that need a feature which is missing.
 struct Missing {
     section: &'static str,
@@ -51,9 +53,16 @@ pub(crate) const NON_IDEALITIES: &[&str] =
     &["cycle-to-cycle", "programming-error", "drift", "retention", "endurance", "nonlinear", "read-noise"];
 
 /// The first key of a section, as a person wrote it, that needs a missing feature: key, value, feature.
+/// A key that stands at its default needs nothing.
 pub(crate) fn find(section: &str, written: &Table) -> Option<(&'static str, Value, &'static str)> {
     MISSING.iter().filter(|m| m.section == section).find_map(|m| {
         let value = written.get(m.key)?;
-        (m.needs)(value).then(|| (m.key, value.clone(), m.feature))
+        let default = schema::ADC_LATER.iter().find(|field| field.name == m.key && section == "adc");
+        let stands = default.and_then(|field| field.default.value()).is_some_and(|d| same(&d, value));
+        ((m.needs)(value) && !stands).then(|| (m.key, value.clone(), m.feature))
     })
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || (a.as_real().is_some() && a.as_real() == b.as_real())
 }

@@ -114,6 +114,7 @@ pub(crate) fn nearly_ideal(tile: usize) -> Hardware {
         device: DeviceSpec::configure(vteam, &table).unwrap(),
         tile: TileShape::Sized { word_lines: tile, bit_lines: tile },
         scheme: Arc::new(DoubleColumn),
+        wires: memtorch_map::Wires::default(),
         weight_range: WeightRange::default(),
         input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
         adc: Adc { converter: Arc::new(Ideal), read: ReadMode::Difference },

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::patches::{Slab, Source};
+use super::patches::{Panel, Slab, Source};
 use super::scratch::{self, Scratch};
 use super::{Conversion, Convert, DEPTH, Dot, Kernel, Run, Scattered, output::Output, parts};
-use crate::{Accumulate, Conversions, Layout, PatchGeometry};
+use crate::{Accumulate, Conversions, Layout, PatchGeometry, Tile};
 
 /// Products smaller than this many multiplications are not worth a second thread.
 const SMALL: usize = 1 << 19;
@@ -74,7 +74,7 @@ fn panel_width<K: Kernel>(layout: &Layout) -> usize {
 /// Some vectors through some groups.
 unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<usize>) -> Conversions {
     scratch::with(|scratch| {
-        let Scratch { inputs, panel, sums, totals, column, runs, panels, offsets } = scratch;
+        let Scratch { inputs, panel, sums, totals, column, runs, results, tiles, panels, offsets } = scratch;
         let layout = job.layout;
         let width = panel_width::<K>(layout);
         let depth = layout.tile_shape()[0].min(layout.rows()).min(DEPTH);
@@ -86,27 +86,35 @@ unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<us
         let loose = job.source.is_loose(layout.columns(), K::LANES);
         let columns = layout.groups() * layout.columns();
         let shape = (K::LANES, width / K::LANES, !loose);
-        slab.panels(&job.source, vectors, columns, shape, (runs, panels));
+        slab.panels(&job.source, vectors, columns, shape, (runs, results, panels));
         let reach = offsets.iter().max().map_or(0, |offset| offset + K::LANES);
         let positions = job.source.positions();
         let mut done = Conversions::default();
         for (number, group) in groups.enumerate() {
             let source = slab.fill(&job.source, (group, number == 0), inputs);
+            let first = group * layout.tile_columns() * layout.tile_rows();
+            tiles.clear();
+            for tile_row in 0..layout.tile_rows() {
+                let columns = 0..layout.tile_columns();
+                tiles.extend(columns.map(|c| layout.tile(first + c * layout.tile_rows() + tile_row)));
+            }
             for panel in &*panels {
                 let width = panel.registers * K::LANES;
                 let size = layout.columns() * width;
                 let (sums, totals) = (&mut sums[..size], &mut totals[..size]);
                 let runs = &runs[panel.runs.clone()];
-                let packed = !loose || runs.iter().any(|run| run.base + reach > source.len());
-                let panel = Vectors { source, offsets, runs, width, packed, values };
+                let packed = !loose || panel.starts.iter().any(|start| start + reach > source.len());
+                let vectors = Vectors { source, offsets, runs, panel, width, packed, values };
                 // SAFETY: the caller's promise; the buffers have the lengths that `through` states.
-                done += unsafe { through::<K>(job, group, panel, sums, totals, column) };
+                done += unsafe { through::<K>(job, tiles, vectors, sums, totals, column) };
                 // Back to [sample, column, position].
+                let results = &results[panel.results.clone()];
                 for (bit_line, totals) in totals.chunks_exact(width).enumerate() {
                     let column = (group * layout.columns() + bit_line) * positions;
-                    for run in runs {
+                    for run in results {
+                        let totals = &totals[run.lane..run.lane + run.len];
                         // SAFETY: no other task has these vectors and this group.
-                        unsafe { job.output.put(run.result + column, &totals[run.lane..run.lane + run.len]) };
+                        unsafe { job.output.put(run.result + column, totals) };
                     }
                 }
             }
@@ -120,6 +128,7 @@ struct Vectors<'a> {
     source: &'a [f32],
     offsets: &'a [usize],
     runs: &'a [Run],
+    panel: &'a Panel,
     width: usize,
     /// They are packed first, and not read in place.
     packed: bool,
@@ -127,50 +136,21 @@ struct Vectors<'a> {
     values: &'a mut [f32],
 }
 
-impl Vectors<'_> {
-    /// Which lanes of each register hold one, and how many do.
-    fn valid(&self, lanes: usize) -> ([u32; 8], usize) {
-        let (mut valid, mut count) = ([0; 8], 0);
-        for run in self.runs {
-            count += run.len;
-            let (mut lane, end) = (run.lane, run.lane + run.len);
-            while lane < end {
-                let next = (lane / lanes + 1) * lanes;
-                let bits = (1u32 << (next.min(end) - lane)) - 1;
-                valid[lane / lanes] |= bits << (lane % lanes);
-                lane = next;
-            }
-        }
-        (valid, count)
-    }
-
-    /// Where each register's lanes start, for runs that are read in place.
-    fn starts(&self, lanes: usize) -> [usize; 8] {
-        let mut starts = [0; 8];
-        for run in self.runs {
-            starts[run.lane / lanes] = run.base;
-        }
-        starts
-    }
-}
-
-/// All tiles of a group: `totals[column][width]`; `sums` has the same size.
+/// All tiles of a group, one row of tiles after the other: `totals[column][width]`; `sums` has the
+/// same size.
 unsafe fn through<K: Kernel>(
     job: &Job<'_>,
-    group: usize,
+    tiles: &[Tile],
     vectors: Vectors<'_>,
     sums: &mut [f32],
     totals: &mut [f32],
     column: &mut Vec<f32>,
 ) -> Conversions {
     let (layout, width) = (job.layout, vectors.width);
-    let registers = width / K::LANES;
-    let (valid, used) = vectors.valid(K::LANES);
-    let starts = if vectors.packed { [0; 8] } else { vectors.starts(K::LANES) };
+    let Panel { registers, used, valid, starts, .. } = *vectors.panel;
     let mut done = Conversions::default();
-    let first = group * layout.tile_columns() * layout.tile_rows();
-    for tile_row in 0..layout.tile_rows() {
-        let row_tile = layout.tile(first + tile_row);
+    for tiles in tiles.chunks_exact(layout.tile_columns()) {
+        let row_tile = tiles[0];
         for depth_first in (0..row_tile.word_lines).step_by(DEPTH) {
             let depth = DEPTH.min(row_tile.word_lines - depth_first);
             let ends = depth_first + depth == row_tile.word_lines;
@@ -179,8 +159,7 @@ unsafe fn through<K: Kernel>(
                 // SAFETY: the caller's promise.
                 unsafe { K::gather(vectors.source, offsets, vectors.runs, vectors.values, width) };
             }
-            for tile_column in 0..layout.tile_columns() {
-                let tile = layout.tile(first + tile_column * layout.tile_rows() + tile_row);
+            for tile in tiles {
                 let matrix = &job.matrix[tile.range()][depth_first * tile.bit_lines..];
                 let range = tile.column * width..(tile.column + tile.bit_lines) * width;
                 let (sums, totals) = (&mut sums[range.clone()], &mut totals[range]);
@@ -230,8 +209,8 @@ unsafe fn through<K: Kernel>(
                 if !ends {
                     continue;
                 }
-                let fresh = tile_row == 0;
-                match job.conversion.rule(&tile) {
+                let fresh = tile.row == 0;
+                match job.conversion.rule(tile) {
                     Ok(rule) => {
                         let (rows, step) = (tile.bit_lines, width);
                         let (sums, totals) = (sums.as_ptr(), totals.as_mut_ptr());
@@ -243,7 +222,7 @@ unsafe fn through<K: Kernel>(
                         for lane in vectors.runs.iter().flat_map(|run| run.lane..run.lane + run.len) {
                             column.clear();
                             column.extend(sums.chunks_exact(width).map(|row| row[lane]));
-                            done.clipped += converter.quantise(column, &tile) as u64;
+                            done.clipped += converter.quantise(column, tile) as u64;
                             for (totals, sum) in totals.chunks_exact_mut(width).zip(&*column) {
                                 totals[lane] = if fresh { 0.0 } else { totals[lane] } + sum;
                             }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Run, scratch::Buffer};
+use super::{Run, output::copy, scratch::Buffer};
 use crate::PatchGeometry;
 
 /// Elements of a slab that stay in the second-level cache.
@@ -112,8 +112,48 @@ impl<'a> Source<'a> {
 
 /// Vectors that are multiplied together.
 pub(super) struct Panel {
+    /// Where they come from.
     pub(super) runs: Range<usize>,
+    /// Where they go to: neighbours in both the panel and the output.
+    pub(super) results: Range<usize>,
+    /// Registers for a word line.
     pub(super) registers: usize,
+    /// How many vectors.
+    pub(super) used: usize,
+    /// Which lanes of each register hold one.
+    pub(super) valid: [u32; 8],
+    /// Where each register's lanes start in the source, if they are not packed.
+    pub(super) starts: [usize; 8],
+}
+
+impl Panel {
+    fn new(
+        all: &[Run],
+        runs: Range<usize>,
+        (lanes, registers): (usize, usize),
+        merged: &mut Vec<Run>,
+    ) -> Self {
+        let start = merged.len();
+        let (mut valid, mut starts, mut used) = ([0; 8], [0; 8], 0);
+        for run in &all[runs.clone()] {
+            used += run.len;
+            starts[run.lane / lanes] = run.base;
+            let (mut lane, end) = (run.lane, run.lane + run.len);
+            while lane < end {
+                let next = (lane / lanes + 1) * lanes;
+                let bits = (1u32 << (next.min(end) - lane)) - 1;
+                valid[lane / lanes] |= bits << (lane % lanes);
+                lane = next;
+            }
+            match merged[start..].last_mut() {
+                Some(last) if last.lane + last.len == run.lane && last.result + last.len == run.result => {
+                    last.len += run.len;
+                }
+                _ => merged.push(*run),
+            }
+        }
+        Self { runs, results: start..merged.len(), registers, used, valid, starts }
+    }
 }
 
 /// The part of the images that some vectors see, for one group at a time.
@@ -172,12 +212,13 @@ impl Slab {
         vectors: Range<usize>,
         columns: usize,
         (lanes, registers, packed): (usize, usize, bool),
-        (runs, panels): (&mut Vec<Run>, &mut Vec<Panel>),
+        (runs, results, panels): (&mut Vec<Run>, &mut Vec<Run>, &mut Vec<Panel>),
     ) {
         let PatchGeometry { stride, output, .. } = source.geometry;
         let positions = source.positions();
         let most = lanes * registers;
         runs.clear();
+        results.clear();
         panels.clear();
         let (mut vector, mut lane, mut first) = (vectors.start, 0, 0);
         while vector < vectors.end {
@@ -199,14 +240,14 @@ impl Slab {
                 lane = if packed { lane + len } else { lane + lanes };
                 (base, result, left) = (base + len, result + len, left - len);
                 if lane == most {
-                    panels.push(Panel { runs: first..runs.len(), registers });
+                    panels.push(Panel::new(runs, first..runs.len(), (lanes, registers), results));
                     (lane, first) = (0, runs.len());
                 }
             }
         }
         if lane > 0 {
             let registers = lane.div_ceil(lanes).next_power_of_two();
-            panels.push(Panel { runs: first..runs.len(), registers });
+            panels.push(Panel::new(runs, first..runs.len(), (lanes, registers), results));
         }
     }
 
@@ -268,22 +309,6 @@ fn spread(row: &[f32], padding: usize, stride: usize, reach: usize, target: &mut
         if start < end {
             let from = row[start - padding..end - padding].iter().step_by(stride);
             target[first..].iter_mut().zip(from).for_each(|(slot, x)| *slot = *x);
-        }
-    }
-}
-
-/// Copies a short slice without a call: by eights, of which the last two may overlap.
-#[inline]
-fn copy(target: &mut [f32], source: &[f32]) {
-    let len = source.len();
-    if len >= 8 {
-        for (target, source) in target.chunks_exact_mut(8).zip(source.chunks_exact(8)) {
-            target.copy_from_slice(source);
-        }
-        target[len - 8..len].copy_from_slice(&source[len - 8..len]);
-    } else {
-        for (slot, x) in target.iter_mut().zip(source) {
-            *slot = *x;
         }
     }
 }

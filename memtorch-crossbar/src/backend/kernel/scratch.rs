@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::{Run, patches::Panel};
+use crate::Tile;
 
 /// f32 from the start of a cache line.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct Scratch {
     pub(super) totals: Buffer,
     pub(super) column: Vec<f32>,
     pub(super) runs: Vec<Run>,
+    pub(super) results: Vec<Run>,
+    pub(super) tiles: Vec<Tile>,
     pub(super) panels: Vec<Panel>,
     pub(super) offsets: Vec<usize>,
 }

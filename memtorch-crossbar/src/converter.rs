@@ -79,12 +79,13 @@ impl LinearConverter {
     /// A converter of `bits` bits.
     ///
     /// # Errors
-    /// Bits not in 2..=24, an overflow rate not in [0, 1), a full scale that is not positive.
+    /// Bits not in 2..=24, an overflow rate not in [0, 1), a full scale that is not positive or so
+    /// small that one over its step is beyond f32.
     pub fn new(bits: u32, full_scale: FullScale) -> Result<Self, CrossbarError> {
         if !(2..=24).contains(&bits) {
             return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
         }
-        let positive = |x: f32| x > 0.0 && x.is_finite();
+        let positive = |x: f32| x > 0.0 && x.is_finite() && steps(x, bits).1 > 0.0;
         match &full_scale {
             FullScale::Dynamic { overflow_rate } if !(0.0..1.0).contains(overflow_rate) => {
                 return Err(CrossbarError::value(
@@ -120,13 +121,14 @@ impl Converter for LinearConverter {
         let full_scale = match &self.full_scale {
             FullScale::Dynamic { overflow_rate } => dynamic_full_scale(sums, *overflow_rate),
             FullScale::Fixed(full_scale) => *full_scale,
-            FullScale::PerTile(list) => list[tile.index],
+            // A tile without a full scale has no code but 0; backends refuse such a list.
+            FullScale::PerTile(list) => list.get(tile.index).copied().unwrap_or(0.0),
         };
         quantise_linear(sums, self.bits, full_scale)
     }
 }
 
-/// `2^ceil(log2 m)`, m being the element number `floor(overflow_rate n)` by falling magnitude; 0 for m = 0.
+/// `2^ceil(log2 m)` (see [`ceil_power_of_two`]), m being the element number `floor(overflow_rate n)` by falling magnitude; 0 for m = 0.
 pub(crate) fn dynamic_full_scale(sums: &[f32], overflow_rate: f64) -> f32 {
     let skip = (overflow_rate * sums.len() as f64).floor() as usize;
     let largest = if skip == 0 {
@@ -139,6 +141,8 @@ pub(crate) fn dynamic_full_scale(sums: &[f32], overflow_rate: f64) -> f32 {
 }
 
 /// The least power of two at or above a magnitude, from the exponent bits; 0 for 0.
+///
+/// Below the smallest normal number, 2^-126, it is that number; above 2^127, the largest power, infinite.
 #[inline]
 pub(crate) fn ceil_power_of_two(magnitude: f32) -> f32 {
     let bits = magnitude.to_bits();
@@ -168,4 +172,102 @@ pub(crate) fn quantise_linear(sums: &mut [f32], bits: u32, full_scale: f32) -> u
         *y = code.clamp(low, high) * step;
     }
     clipped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TILE: Tile = Tile { index: 1, group: 0, row: 0, column: 0, word_lines: 1, bit_lines: 1, offset: 0 };
+
+    fn convert(bits: u32, full_scale: FullScale, sums: &[f32]) -> (Vec<f32>, usize) {
+        let mut sums = sums.to_vec();
+        let clipped = LinearConverter::new(bits, full_scale).unwrap().quantise(&mut sums, &TILE);
+        (sums, clipped)
+    }
+
+    #[test]
+    fn a_fixed_range_rounds_half_up_and_clips_at_its_uneven_ends() {
+        // Three bits over 4 A: steps of 1 A from -4 A to 3 A.
+        let sums = [0.0, 0.49, 0.5, -0.5, -0.51, 2.5, 3.49, 3.5, 9.0, -4.4, -4.5, -4.6, -9.0];
+        let expected = [0.0, 0.0, 1.0, 0.0, -1.0, 3.0, 3.0, 3.0, 3.0, -4.0, -4.0, -4.0, -4.0];
+        assert_eq!(convert(3, FullScale::Fixed(4.0), &sums), (expected.to_vec(), 4));
+    }
+
+    #[test]
+    fn codes_are_those_of_the_definition_in_f64() {
+        for bits in [2, 5, 8, 11] {
+            let sums: Vec<f32> = (-500..500).map(|i| i as f32 * 0.00731).collect();
+            let (found, _) = convert(bits, FullScale::Dynamic { overflow_rate: 0.0 }, &sums);
+            let largest = 500.0 * 0.00731f64;
+            let step = largest.log2().ceil().exp2() * 2f64.powi(1 - bits as i32);
+            let half = 2f64.powi(bits as i32 - 1);
+            for (y, q) in sums.iter().zip(found) {
+                // The steps are powers of two, so that f32 rounds nothing but the sum with one half; it
+                // cannot cross a code's border here, which are multiples of step/2 that 0.00731 i avoids.
+                let expected = (f64::from(*y) / step + 0.5).floor().clamp(-half, half - 1.0) * step;
+                assert_eq!(f64::from(q), expected, "{bits} bits, {y} A");
+            }
+        }
+    }
+
+    #[test]
+    fn a_dynamic_range_is_the_power_of_two_at_or_above_the_largest() {
+        for (largest, expected) in
+            [(1.0, 1.0), (1.0000001, 2.0), (0.3, 0.5), (-5.0, 8.0), (0.25, 0.25), (3e-6, 3.814_697_3e-6)]
+        {
+            assert_eq!(dynamic_full_scale(&[0.0, largest, -0.1 * largest], 0.0), expected, "{largest}");
+        }
+        for exponent in -126..=127 {
+            let power = 2f32.powi(exponent);
+            assert_eq!(ceil_power_of_two(power), power);
+            let above = f32::from_bits(power.to_bits() + 1);
+            assert_eq!(ceil_power_of_two(above), 2f32.powi(exponent) * 2.0, "{above}");
+        }
+    }
+
+    #[test]
+    fn a_share_of_the_largest_sums_may_overflow() {
+        // Of ten sums, floor(0.25 * 10) = 2 are above the one that gives the range: 8, and 8 clips at 7.
+        let sums = [1.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0, -90.0, 100.0];
+        let (found, clipped) = convert(4, FullScale::Dynamic { overflow_rate: 0.25 }, &sums);
+        assert_eq!(found, [1.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 7.0, -8.0, 7.0]);
+        assert_eq!(clipped, 3);
+    }
+
+    #[test]
+    fn each_tile_has_its_own_range() {
+        let (found, clipped) = convert(2, FullScale::PerTile([1.0, 4.0].into()), &[3.0, -3.0, 1.0]);
+        assert_eq!((found, clipped), (vec![2.0, -2.0, 2.0], 1));
+    }
+
+    #[test]
+    fn extreme_sums_give_zeros_or_nan_and_never_panic() {
+        let dynamic = || FullScale::Dynamic { overflow_rate: 0.0 };
+        assert_eq!(convert(8, dynamic(), &[0.0, -0.0]), (vec![0.0, 0.0], 0));
+        assert_eq!(convert(8, dynamic(), &[1e-44, -1e-42]), (vec![0.0, 0.0], 0));
+        // The largest power of two that is a full scale, and what is beyond it.
+        assert_eq!(convert(2, dynamic(), &[2f32.powi(127), 1.0]), (vec![2f32.powi(126), 0.0], 1));
+        assert!(convert(8, dynamic(), &[f32::MAX, 1.0]).0.iter().all(|y| y.is_nan()));
+        assert!(convert(8, dynamic(), &[f32::INFINITY, 1.0]).0.iter().all(|y| y.is_nan()));
+        let (found, clipped) = convert(8, dynamic(), &[f32::NAN, 1.0, 0.25]);
+        assert!(found[0].is_nan() && found[1..] == [0.992_187_5, 0.25] && clipped == 1);
+        assert!(
+            convert(8, FullScale::Dynamic { overflow_rate: 0.9 }, &[f32::NAN, f32::INFINITY]).0[0].is_nan()
+        );
+    }
+
+    #[test]
+    fn converters_that_cannot_be_are_errors() {
+        for bits in [0, 1, 25, u32::MAX] {
+            assert!(LinearConverter::new(bits, FullScale::Fixed(1.0)).is_err());
+        }
+        for full_scale in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e-45, 1e-37] {
+            assert!(LinearConverter::new(24, FullScale::Fixed(full_scale)).is_err(), "{full_scale}");
+            assert!(LinearConverter::new(24, FullScale::PerTile([1.0, full_scale].into())).is_err());
+        }
+        for overflow_rate in [-0.1, 1.0, f64::NAN] {
+            assert!(LinearConverter::new(8, FullScale::Dynamic { overflow_rate }).is_err());
+        }
+    }
 }

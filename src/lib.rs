@@ -1,4 +1,4 @@
-//! memtorch
+#![doc = include_str!("../README.md")]
 
 pub mod cli;
 mod error;

@@ -127,6 +127,7 @@ fn draw(path: &str, digital: f64, bits: &[(u32, f64)], states: &[(u32, f64)]) ->
             .y_desc("accuracy, %")
             .x_labels(points.len())
             .x_label_formatter(&|x| format!("{x:.0}"))
+            .y_label_formatter(&|y| format!("{y:.0}"))
             .label_style(("sans-serif", 13))
             .light_line_style(TRANSPARENT)
             .draw()?;
@@ -135,7 +136,7 @@ fn draw(path: &str, digital: f64, bits: &[(u32, f64)], states: &[(u32, f64)]) ->
         let points: Vec<(f64, f64)> = points.iter().map(|(x, y)| (f64::from(*x), *y)).collect();
         chart.draw_series(LineSeries::new(points.clone(), colour.stroke_width(2)))?;
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 4, colour.filled())))?;
-        let at = (range.start + 0.3, digital + 1.5);
+        let at = (range.start + 0.2, digital + 6.0);
         chart.draw_series([Text::new("digital", at, ("sans-serif", 13))])?;
     }
     area.present()?;

@@ -138,6 +138,11 @@ impl Tensor {
         }
     }
 
+    /// The elements without the shape.
+    pub(crate) fn into_data(self) -> Data {
+        self.data
+    }
+
     /// The same elements in another shape.
     pub(crate) fn reshaped(self, shape: &[usize]) -> Result<Self, String> {
         Self::from_data(shape, self.data)

@@ -3,7 +3,9 @@
 mod binary;
 mod broadcast;
 mod constant;
+mod einsum;
 mod gather;
+mod indexing;
 mod joining;
 pub(crate) mod normalise;
 mod pad;
@@ -13,6 +15,7 @@ mod recast;
 mod reduce;
 mod reshape;
 mod resize;
+mod space;
 mod strided;
 mod unary;
 mod window;
@@ -146,6 +149,9 @@ pub(crate) fn make(name: &str, making: &Making<'_>) -> Made {
         .or_else(|| reduce::make(name, making))
         .or_else(|| resize::make(name, making))
         .or_else(|| recast::make(name, making))
+        .or_else(|| indexing::make(name, making))
+        .or_else(|| space::make(name, making))
+        .or_else(|| einsum::make(name, making))
         .or_else(|| product::make(name, making));
     let operator = made.ok_or_else(|| Refusal::Unsupported(String::new()))??;
     making.attributes.finish()?;

@@ -18,6 +18,13 @@ struct LayerNorm {
     epsilon: f32,
 }
 
+/// By the root of the mean square over the axes from this one on.
+#[derive(Clone, Copy, Debug)]
+struct RmsNorm {
+    axis: i64,
+    epsilon: f32,
+}
+
 /// Over the image of each channel, or of each group of channels.
 #[derive(Clone, Copy, Debug)]
 struct GroupNorm {
@@ -49,6 +56,7 @@ pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
         "BatchNormalization" => batch_norm(making),
         "LayerNormalization" => layer_norm(making),
         "InstanceNormalization" | "GroupNormalization" => group_norm(making, name),
+        "RMSNormalization" => rms_norm(making),
         "LRN" => response(making),
         "Softmax" => softmax(making, false),
         "LogSoftmax" => softmax(making, true),
@@ -136,6 +144,32 @@ impl Operator for LayerNorm {
                     let normal = ((f64::from(*x) - mean) * factor) as f32;
                     *x = normal * scale[i] + bias.as_ref().map_or(0.0, |bias| bias[i]);
                 }
+            }
+        }
+        Ok(vec![Tensor::new(&shape, values)?])
+    }
+}
+
+fn rms_norm(making: &Making<'_>) -> Made {
+    let a = &making.attributes;
+    let (axis, epsilon) = (a.whole("axis", -1)?, a.real("epsilon", 1e-5)?);
+    a.ignore("stash_type");
+    Ok(Box::new(RmsNorm { axis, epsilon }))
+}
+
+impl Operator for RmsNorm {
+    fn run(&self, mut inputs: Inputs, _run: &Run<'_>) -> Result<Vec<Tensor>, Fault> {
+        let tensor = inputs.real(0)?;
+        let shape = tensor.shape().to_vec();
+        let axis = axis(self.axis, shape.len())?;
+        let inner: usize = shape[axis..].iter().product();
+        let scale = spread(&inputs.real(1)?, &shape[axis..])?;
+        let mut values = tensor.into_f32()?;
+        if inner > 0 {
+            for row in values.chunks_exact_mut(inner) {
+                let square = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / inner as f64;
+                let factor = 1.0 / (square + f64::from(self.epsilon)).sqrt();
+                row.iter_mut().zip(&scale).for_each(|(x, s)| *x = (f64::from(*x) * factor) as f32 * s);
             }
         }
         Ok(vec![Tensor::new(&shape, values)?])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Fault, Inputs, Made, Making, Operator, axis, contiguous};
 use crate::Tensor;
 use crate::run::Run;
-use crate::tensor::{Data, count};
+use crate::tensor::{Data, count, filled};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -72,23 +72,26 @@ impl Operator for Pad {
             sources
                 .push((0..total as i64).map(|i| self.source(i - before, n)).collect::<Result<Vec<_>, _>>()?);
         }
-        let n = count(&shape)?;
-        let places = places(&sources, &contiguous(tensor.shape()), n)?;
+        let value = value.as_ref();
+        let strides = contiguous(tensor.shape());
         let data = match tensor.data() {
             Data::F32(v) => {
-                let value = value.as_ref().and_then(Tensor::as_f32).and_then(|v| v.first()).copied();
-                let value = value.unwrap_or(self.value);
-                Data::F32(Arc::new(places.iter().map(|p| p.map_or(value, |p| v[p])).collect()))
+                let value = value.and_then(Tensor::as_f32).and_then(|v| v.first()).copied();
+                Data::F32(Arc::new(padded(v, value.unwrap_or(self.value), &shape, &sources, &strides)?))
             }
             Data::I64(v) => {
-                let value = value.as_ref().and_then(Tensor::as_i64).and_then(|v| v.first()).copied();
-                let value = value.unwrap_or(self.value as i64);
-                Data::I64(Arc::new(places.iter().map(|p| p.map_or(value, |p| v[p])).collect()))
+                let value = value.and_then(Tensor::as_i64).and_then(|v| v.first()).copied();
+                Data::I64(Arc::new(padded(
+                    v,
+                    value.unwrap_or(self.value as i64),
+                    &shape,
+                    &sources,
+                    &strides,
+                )?))
             }
             Data::Bool(v) => {
-                let value = value.as_ref().and_then(Tensor::as_bool).and_then(|v| v.first()).copied();
-                let value = value.unwrap_or(false);
-                Data::Bool(Arc::new(places.iter().map(|p| p.map_or(value, |p| v[p])).collect()))
+                let value = value.and_then(Tensor::as_bool).and_then(|v| v.first()).copied();
+                Data::Bool(Arc::new(padded(v, value.unwrap_or(false), &shape, &sources, &strides)?))
             }
         };
         Ok(vec![Tensor::from_data(&shape, data)?])
@@ -119,20 +122,40 @@ impl Pad {
     }
 }
 
-/// The place of every element of the result in the tensor.
-fn places(sources: &[Vec<Option<usize>>], strides: &[isize], n: usize) -> Result<Vec<Option<usize>>, String> {
-    let mut places = Vec::new();
-    places.try_reserve_exact(n).map_err(|_| format!("no memory for {n} elements"))?;
-    places.push(Some(0));
-    for (axis, stride) in sources.iter().zip(strides) {
-        let mut longer = Vec::new();
-        longer
-            .try_reserve_exact(places.len() * axis.len())
-            .map_err(|_| format!("no memory for {n} elements"))?;
-        for place in &places {
-            longer.extend(axis.iter().map(|i| Some((*place)? + (*i)? * *stride as usize)));
-        }
-        places = longer;
+/// A tensor of `shape` with the elements of `values` where each axis has a source, else with `value`.
+fn padded<T: Copy>(
+    values: &[T],
+    value: T,
+    shape: &[usize],
+    sources: &[Vec<Option<usize>>],
+    strides: &[isize],
+) -> Result<Vec<T>, String> {
+    let mut result = filled(shape, value)?;
+    let Some((last, outer)) = sources.split_last() else {
+        result.copy_from_slice(values);
+        return Ok(result);
+    };
+    if result.is_empty() {
+        return Ok(result);
     }
-    Ok(places)
+    let mut index = vec![0; outer.len()];
+    for row in result.chunks_exact_mut(last.len()) {
+        let start: Option<usize> =
+            index.iter().zip(outer).zip(strides).map(|((&i, axis), &s)| Some(axis[i]? * s as usize)).sum();
+        if let Some(start) = start {
+            for (y, source) in row.iter_mut().zip(last) {
+                if let Some(source) = source {
+                    *y = values[start + source];
+                }
+            }
+        }
+        for k in (0..outer.len()).rev() {
+            index[k] += 1;
+            if index[k] < outer[k].len() {
+                break;
+            }
+            index[k] = 0;
+        }
+    }
+    Ok(result)
 }

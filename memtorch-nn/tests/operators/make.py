@@ -187,6 +187,25 @@ case("deconv_same", "ConvTranspose", [real(1, 2, 5)], [real(2, 3, 4)], strides=[
 case("deconv_shape", "ConvTranspose", [real(1, 2, 4, 4)], [real(2, 1, 3, 3)], strides=[2, 2],
      output_shape=[8, 8])
 case("deconv3d", "ConvTranspose", [real(1, 2, 3, 2, 2)], [real(2, 2, 2, 3, 2)], strides=[1, 2, 2])
+case("gather_nd", "GatherND", [real(2, 3, 4)], [np.array([[0, 1], [-1, 2]])])
+case("gather_nd_batch", "GatherND", [real(2, 3, 4)], [np.array([[[1], [0]], [[2], [2]]])], batch_dims=1)
+case("scatter_nd", "ScatterND", [real(4, 3)], [np.array([[2], [0]]), real(2, 3)])
+case("scatter_elements", "ScatterElements", [real(3, 3)], [np.array([[1, 0, 2]]), real(1, 3)], axis=0)
+case("one_hot", "OneHot", [whole(1, -1, 7)], [np.int64(4), np.array([0.5, 2.0], dtype=np.float32)])
+case("one_hot_axis", "OneHot", [np.array([[1, 2], [0, 1]])], [np.int64(3), np.array([0, 1], dtype=np.float32)],
+     axis=1)
+case("topk", "TopK", [real(3, 5, 2)], [whole(3)], outputs=2, axis=1)
+case("topk_smallest", "TopK", [np.array([3, 1, 2, 1], dtype=np.float32)], [whole(3)], outputs=2, largest=0)
+case("cumsum", "CumSum", [real(3, 4)], [np.int64(1)])
+case("cumsum_reverse", "CumSum", [real(3, 4)], [np.int64(0)], exclusive=1, reverse=1)
+case("trilu", "Trilu", [real(2, 4, 3)], [np.int64(1)])
+case("trilu_lower", "Trilu", [real(4, 5)], upper=0)
+case("depth_to_space", "DepthToSpace", [real(1, 8, 2, 3)], blocksize=2)
+case("depth_to_space_crd", "DepthToSpace", [real(1, 8, 2, 3)], blocksize=2, mode="CRD")
+case("space_to_depth", "SpaceToDepth", [real(2, 2, 4, 6)], blocksize=2)
+case("einsum", "Einsum", [real(2, 3, 4), real(2, 4, 5)], equation="bij,bjk->bki")
+case("einsum_implicit", "Einsum", [real(3, 4), real(4)], equation="ij, j")
+case("einsum_trace", "Einsum", [real(3, 3)], equation="ii->")
 H, I, T, B = 3, 4, 5, 2
 for operator, gates in [("RNN", 1), ("GRU", 3), ("LSTM", 4)]:
     lower = operator.lower()
@@ -210,6 +229,7 @@ for operator, gates in [("RNN", 1), ("GRU", 3), ("LSTM", 4)]:
 case("gru_before", "GRU", [real(T, B, I)], [real(1, 9, I), real(1, 9, H), real(1, 18)], hidden_size=H,
      linear_before_reset=1)
 case("lstm_forget", "LSTM", [real(T, B, I)], [real(1, 12, I), real(1, 12, H)], hidden_size=H, input_forget=1)
+case("rmsnorm", "RMSNormalization", [x], [real(3, 4)], opset=23, axis=1)
 
 (HERE / "cases.json").write_text(
     "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(cases.items())) + "\n}\n"

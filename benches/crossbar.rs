@@ -1,8 +1,8 @@
 //! Products on tiles with their converters, against the machine's own peak and a plain product.
 //!
-//! `cargo bench --bench crossbar`, or with a filter, as `cargo bench --bench crossbar linear`. Everything
-//! runs on one thread. Beside criterion's figures, each case prints its best time, its FLOP/s and
-//! their share of the peak that was measured at the start.
+//! `cargo bench --bench crossbar`, or with a filter, as `cargo bench --bench crossbar linear`. Beside
+//! criterion's figures, each case prints its threads, its best time, its FLOP/s and their share of the peak
+//! of as many threads, which was measured on one at the start.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     /// Times one case: the best of what fits into 0.2 s, then criterion.
-    fn time(&mut self, group: &str, case: &str, flop: usize, mut run: impl FnMut()) {
+    fn time(&mut self, group: &str, case: &str, threads: usize, flop: usize, mut run: impl FnMut()) {
         let name = format!("{group}/{case}");
         if !std::env::args().skip(1).filter(|a| !a.starts_with('-')).all(|filter| name.contains(&filter)) {
             return;
@@ -49,19 +49,35 @@ impl Bench<'_> {
             run();
             best = best.min(one.elapsed());
         }
-        let speed = flop as f64 / best.as_secs_f64();
+        let (speed, peak) = (flop as f64 / best.as_secs_f64(), self.peak * threads as f64);
         println!(
-            "{name}: 1 thread, {:.1} us, {:.1} GFLOP/s, {:.0} % of the peak of {:.1}",
+            "{name}: {threads} thread(s), {:.1} us, {:.1} GFLOP/s, {:.0} % of the peak of {:.1}",
             best.as_secs_f64() * 1e6,
             speed * 1e-9,
-            speed / self.peak * 100.0,
-            self.peak * 1e-9
+            speed / peak * 100.0,
+            peak * 1e-9
         );
         let mut group = self.criterion.benchmark_group(group);
         group.sample_size(10).warm_up_time(Duration::from_millis(50));
         group.measurement_time(Duration::from_millis(300)).throughput(Throughput::Elements(flop as u64));
         group.bench_function(case, |bencher| bencher.iter(&mut run));
         group.finish();
+    }
+
+    /// One layer with the dynamic converter on two threads.
+    fn two_threads(&mut self, group: &str, case: &str, layout: &Layout, input: Input<'_>) {
+        let backend = CpuBackend::new();
+        let operand =
+            backend.pack(layout, &numbers(layout.device_count())).expect("as many values as devices");
+        let mut output = vec![0.0; input.vectors() * layout.groups() * layout.columns()];
+        let converter = &*converters()[2].1;
+        let product = Product { input, converter, accumulate: Accumulate::Set };
+        let flop = 2 * input.vectors() * layout.device_count();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads");
+        self.time(group, &format!("{case}/{}/dynamic_two_threads", backend.instructions()), 2, flop, || {
+            let done = pool.install(|| backend.multiply(&operand, &product, &mut output));
+            done.expect("lengths that fit");
+        });
     }
 
     /// One layer with all converters.
@@ -73,7 +89,7 @@ impl Bench<'_> {
             let product = Product { input, converter: &*converter, accumulate: Accumulate::Set };
             let flop = 2 * input.vectors() * layout.device_count();
             let case = format!("{case}/{}/{name}", backend.instructions());
-            self.time(group, &case, flop, || {
+            self.time(group, &case, 1, flop, || {
                 backend.multiply(&operand, &product, &mut output).expect("lengths that fit");
             });
         }
@@ -90,10 +106,13 @@ fn linear(bench: &mut Bench<'_>) {
         for backend in CpuBackend::all().into_iter().skip(2) {
             bench.layer(backend, "linear", &case, &layout, input);
         }
+        if batch >= 64 {
+            bench.two_threads("linear", &case, &layout, input);
+        }
         let x = Array2::from_shape_vec((batch, rows), values.clone()).expect("a matrix");
         let w = Array2::from_shape_vec((rows, columns), numbers(rows * columns)).expect("a matrix");
         let mut y = Array2::zeros((batch, columns));
-        bench.time("linear", &format!("{case}/matrixmultiply/none"), 2 * batch * rows * columns, || {
+        bench.time("linear", &format!("{case}/matrixmultiply/none"), 1, 2 * batch * rows * columns, || {
             memtorch_crossbar::ndarray::linalg::general_mat_mul(1.0, &x, &w, 0.0, &mut y);
             std::hint::black_box(&y);
         });
@@ -117,7 +136,9 @@ fn convolution(bench: &mut Bench<'_>, case: &str, batch: usize, sizes: [usize; 7
         Layout::new(groups, channels / groups * kernel * kernel, outputs / groups, TILE).expect("a layout");
     let values = numbers(batch * geometry.image_len());
     let input = Input::Patches { values: &values, samples: batch, geometry: &geometry };
-    bench.layer(CpuBackend::new(), "convolution", &format!("{case}/batch{batch}"), &layout, input);
+    let case = format!("{case}/batch{batch}");
+    bench.layer(CpuBackend::new(), "convolution", &case, &layout, input);
+    bench.two_threads("convolution", &case, &layout, input);
 }
 
 fn convolutions(bench: &mut Bench<'_>) {
@@ -127,6 +148,16 @@ fn convolutions(bench: &mut Bench<'_>) {
     convolution(bench, "depthwise_3x3_144_14x14", 8, [144, 144, 144, 3, 14, 1, 1]);
     convolution(bench, "depthwise_3x3_64_32x32", 8, [64, 64, 64, 3, 32, 1, 1]);
     convolution(bench, "1x1_96to24_14x14", 8, [96, 1, 24, 1, 14, 1, 0]);
+}
+
+/// The digital product: one tile as large as the layer, a long chain.
+fn untiled(bench: &mut Bench<'_>) {
+    for (rows, columns) in [(1024, 1024), (4096, 512)] {
+        let layout = Layout::new(1, rows, columns, TileShape::Layer).expect("a layout");
+        let values = numbers(64 * rows);
+        let input = Input::Rows { values: &values, rows: 64 };
+        bench.layer(CpuBackend::new(), "untiled", &format!("{rows}x{columns}/batch64"), &layout, input);
+    }
 }
 
 fn lenet_linear(bench: &mut Bench<'_>) {
@@ -142,6 +173,7 @@ fn all(criterion: &mut Criterion) {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the only pool");
     let bench = &mut Bench { criterion, peak: CpuBackend::new().measure_peak() };
     linear(bench);
+    untiled(bench);
     lenet_linear(bench);
     convolutions(bench);
 }

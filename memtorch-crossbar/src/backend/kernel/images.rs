@@ -10,7 +10,7 @@ use super::{Conversion, Convert, DEPTH, Dot, Kernel, Run, Scattered, output::Out
 use crate::{Accumulate, Conversions, Layout, PatchGeometry, Tile};
 
 /// Products smaller than this many multiplications are not worth a second thread.
-const SMALL: usize = 1 << 19;
+const SMALL: usize = 1 << 21;
 
 struct Job<'a> {
     layout: &'a Layout,

@@ -12,7 +12,7 @@ use crate::{Accumulate, Conversions, Layout};
 const VECTORS: usize = 104;
 
 /// Products smaller than this many multiplications are not worth a second thread.
-const SMALL: usize = 1 << 19;
+const SMALL: usize = 1 << 21;
 
 struct Job<'a> {
     layout: &'a Layout,

@@ -138,7 +138,7 @@ fn patches_have_the_bits_of_the_definition() {
     for case in 0..400 {
         let mut random = Random(1_000_000 + case);
         let groups = random.pick(&[1, 1, 2, 5, 12]);
-        let channels = random.pick(&[1, 1, 2, 3, 8]);
+        let channels = random.pick(&[1, 1, 2, 3, 8, 60]);
         let columns = random.pick(&[1, 1, 2, 4, 6, 10, 16, 33, 64]);
         let dimensions = random.pick(&[1, 2, 2, 2, 3]);
         let mut geometry = PatchGeometry {
@@ -180,6 +180,38 @@ fn patches_have_the_bits_of_the_definition() {
         let product = Product { input, converter: &*converter, accumulate: random.pick(&WAYS) };
         compare(&format!("case {case}, {samples} of {geometry:?}"), &layout, &matrix, &product, &old);
     }
+}
+
+#[test]
+fn the_rule_of_a_converter_rounds_its_product_before_its_sum() {
+    // Just below -step/2 the product with 1/step rounds to -1/2 and the code is 0; fused it would be -1.
+    let mut fused_differs = 0;
+    for full_scale in [0.3f32, 0.7, 1.1, 7.7, 3e-6] {
+        let step = full_scale / 128.0;
+        let values: Vec<f32> =
+            (0..80).map(|ulp| -f32::from_bits((step * 0.5).to_bits() - 40 + ulp)).collect();
+        let inverse = 1.0 / step;
+        fused_differs +=
+            values.iter().filter(|y| (*y * inverse + 0.5).floor() != y.mul_add(inverse, 0.5).floor()).count();
+        let converter = LinearConverter::new(8, FullScale::Fixed(full_scale)).unwrap();
+        let layout = Layout::new(1, 1, 1, TileShape::Layer).unwrap();
+        let input = Input::Rows { values: &values, rows: 80 };
+        let product = Product { input, converter: &converter, accumulate: Accumulate::Set };
+        compare("ties of rows", &layout, &[1.0], &product, &[0.0; 80]);
+        let geometry = PatchGeometry {
+            channels: 1,
+            input: [1, 1, 80],
+            kernel: [1; 3],
+            stride: [1; 3],
+            dilation: [1; 3],
+            padding: [0; 3],
+            output: [1, 1, 80],
+        };
+        let input = Input::Patches { values: &values, samples: 1, geometry: &geometry };
+        let product = Product { input, converter: &converter, accumulate: Accumulate::Set };
+        compare("ties of patches", &layout, &[1.0], &product, &[0.0; 80]);
+    }
+    assert!(fused_differs > 0, "no value tells the two apart");
 }
 
 #[test]

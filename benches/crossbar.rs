@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use memtorch_crossbar::backend::CpuBackend;
 use memtorch_crossbar::ndarray::Array2;
 use memtorch_crossbar::{
@@ -169,14 +169,13 @@ fn lenet_linear(bench: &mut Bench<'_>) {
     }
 }
 
-fn all(criterion: &mut Criterion) {
+fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the only pool");
-    let bench = &mut Bench { criterion, peak: CpuBackend::new().measure_peak() };
+    let mut criterion = Criterion::default().configure_from_args();
+    let bench = &mut Bench { criterion: &mut criterion, peak: CpuBackend::new().measure_peak() };
     linear(bench);
     untiled(bench);
     lenet_linear(bench);
     convolutions(bench);
+    criterion.final_summary();
 }
-
-criterion_group!(benches, all);
-criterion_main!(benches);

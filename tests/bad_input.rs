@@ -223,6 +223,7 @@ fn files_that_are_missing_damaged_or_do_not_fit() {
         (set("data.labels", &at("labels")), &["label 0 is 200"]),
         (set("data.labels", "gone"), &["gone"]),
         (set("data.kind", "cifar10"), &["labels", "cifar10"]),
+        (set("data.kind", "folder"), &["data.kind", "not available in this version"]),
     ] {
         says(&fails(folder.path(), &good, &["--set", &more]), words);
     }

@@ -109,6 +109,10 @@ impl Experiment {
         };
         let model = checked("model", schema::MODEL)?;
         let data = checked("data", datasets::FIELDS)?;
+        if let Some((key, value, feature)) = data.as_ref().and_then(|data| unavailable::find("data", data)) {
+            let (key, value) = (format!("data.{key}"), value.to_string());
+            return Err(Error::Unavailable { origin: document.origin(&key), key, value, feature });
+        }
         let mut sections = Sections::default();
         for name in schema::LAYER_SECTIONS {
             if let Some(written) = section(name) {

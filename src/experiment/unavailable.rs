@@ -30,6 +30,7 @@ fn any(_: &Value) -> bool {
 }
 
 const MISSING: &[Missing] = &[
+    missing("data", "kind", |v| is_text(v, "folder"), "a folder of pictures"),
     missing("crossbar", "group_packing", |v| is_text(v, "block-diagonal"), "several groups on a tile"),
     missing("input", "scale", |v| is_text(v, "calibrated"), "a calibrated input scale"),
     missing("input", "serial", |v| v.as_bool() == Some(true), "bit-serial input"),

@@ -7,7 +7,7 @@
 //! | kind | images | labels |
 //! |---|---|---|
 //! | `idx` | an IDX file of unsigned bytes `[N, H, W]` or `[N, C, H, W]`, gzip or not | an IDX file `[N]` |
-//! | `cifar10` | a binary batch of CIFAR-10, a folder with `test_batch.bin` or `data_batch_*.bin` | in the images |
+//! | `cifar10` | a binary batch of CIFAR-10, a folder or a .tar.gz with `test_batch.bin` or `data_batch_*.bin` | in the images |
 //! | `npy` | a numpy array `[N, ...]` | a numpy array `[N]` of whole numbers |
 //! | `csv` | lines of a label, then the values | in the images |
 
@@ -27,7 +27,7 @@ use crate::files::FileError;
 pub const FIELDS: &[Field] = &[
     Field::new(
         "kind",
-        Kind::Choice(&["idx", "cifar10", "npy", "csv"]),
+        Kind::Choice(&["idx", "cifar10", "npy", "csv", "folder"]),
         Default::Text("idx"),
         "format of the files",
     ),
@@ -150,7 +150,13 @@ impl DataSet {
                 let expected = format!("no file of labels: {kind} has them in the images");
                 return Err(setting("labels", text("labels").unwrap_or(""), &expected));
             }
-            _ => return Err(setting("kind", kind, "one of idx, cifar10, npy, csv")),
+            _ => {
+                return Err(setting(
+                    "kind",
+                    kind,
+                    "one of idx, cifar10, npy, csv; folders of pictures are not read yet",
+                ));
+            }
         };
         if samples.labels.is_empty() || samples.shape.contains(&0) {
             return Err(DataError::Format {

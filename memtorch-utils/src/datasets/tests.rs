@@ -145,6 +145,19 @@ fn cifar10_records_are_read_from_a_file_or_a_folder() {
     folder.put("one.bin", &record);
     let error = folder.open(&[("kind", "cifar10"), ("images", "one.bin")]).unwrap_err().to_string();
     assert!(error.contains("label 0 is 10"), "{error}");
+    // The archive as it is distributed: the test batch is taken.
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, label) in
+        [("cifar/data_batch_1.bin", 1), ("cifar/test_batch.bin", 5), ("cifar/readme.html", 0)]
+    {
+        record[0] = label;
+        let mut header = tar::Header::new_ustar();
+        header.set_size(3073);
+        archive.append_data(&mut header, name, record.as_slice()).unwrap();
+    }
+    folder.put("cifar.tar.gz", &gzip(&archive.into_inner().unwrap()));
+    let set = folder.open(&[("kind", "cifar10"), ("images", "cifar.tar.gz")]).unwrap();
+    assert_eq!(set.labels(), [5]);
     folder.put("short.bin", &record[..3000]);
     assert!(folder.open(&[("kind", "cifar10"), ("images", "short.bin")]).is_err());
 }

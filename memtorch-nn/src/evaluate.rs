@@ -34,7 +34,8 @@ pub trait Samples {
 /// How a network is evaluated.
 #[derive(Clone, Copy)]
 pub struct EvaluateOptions<'a> {
-    /// Samples that go through the network at once. Results do not depend on it.
+    /// Samples that go through the network at once, fewer where they are large. Results do not depend on
+    /// it.
     pub batch: usize,
     /// Samples that are looked at, from the first on; `None` for all.
     pub limit: Option<usize>,
@@ -185,6 +186,9 @@ fn classes(values: &[Tensor], samples: usize) -> Result<(Vec<Option<usize>>, usi
     Ok((values.chunks_exact(shape[1]).map(largest).collect(), shape[1]))
 }
 
+/// Elements that a batch has at most, if it is more than one sample: 4 MiB of f32.
+const BATCH_ELEMENTS: usize = 1 << 20;
+
 /// How samples become the input of a network.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -219,9 +223,10 @@ impl Feed {
         Ok(Self { name: port.name.clone(), shape, fixed })
     }
 
-    /// The size of batches if this one is wished for.
+    /// The size of batches if this one, at least 1, is wished for.
     pub(crate) fn batch(&self, wished: usize) -> usize {
-        self.fixed.unwrap_or(wished)
+        let size: usize = self.shape.iter().product();
+        self.fixed.unwrap_or(wished.min(BATCH_ELEMENTS / size.max(1)).max(1))
     }
 
     /// Samples as an input.

@@ -32,6 +32,13 @@ enum Function {
     Reciprocal,
     Sin,
     Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Swish(f32),
     Neg,
     Abs,
     Sign,
@@ -73,6 +80,13 @@ pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
         "Reciprocal" => Ok(Function::Reciprocal),
         "Sin" => Ok(Function::Sin),
         "Cos" => Ok(Function::Cos),
+        "Tan" => Ok(Function::Tan),
+        "Asin" => Ok(Function::Asin),
+        "Acos" => Ok(Function::Acos),
+        "Atan" => Ok(Function::Atan),
+        "Sinh" => Ok(Function::Sinh),
+        "Cosh" => Ok(Function::Cosh),
+        "Swish" => real("alpha", 1.0).map(Function::Swish),
         "Neg" => Ok(Function::Neg),
         "Abs" => Ok(Function::Abs),
         "Sign" => Ok(Function::Sign),
@@ -81,6 +95,15 @@ pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
         "Round" => Ok(Function::Round),
         "Clip" => return Some(clip(making)),
         "Not" => return Some(Ok(Box::new(Not))),
+        "IsNaN" => return Some(Ok(Box::new(Test { nan: true, positive: false, negative: false }))),
+        "IsInf" => {
+            let flag = |name| making.attributes.flag(name, true);
+            let both = flag("detect_positive").and_then(|p| Ok((p, flag("detect_negative")?)));
+            return Some(match both {
+                Ok((positive, negative)) => Ok(Box::new(Test { nan: false, positive, negative })),
+                Err(why) => Err(why.into()),
+            });
+        }
         _ => return None,
     };
     Some(function.map(|f| Box::new(f) as Box<dyn Operator>).map_err(Refusal::from))
@@ -145,6 +168,13 @@ impl Function {
             Self::Reciprocal => each(values, f32::recip),
             Self::Sin => each(values, f32::sin),
             Self::Cos => each(values, f32::cos),
+            Self::Tan => each(values, f32::tan),
+            Self::Asin => each(values, f32::asin),
+            Self::Acos => each(values, f32::acos),
+            Self::Atan => each(values, f32::atan),
+            Self::Sinh => each(values, f32::sinh),
+            Self::Cosh => each(values, f32::cosh),
+            Self::Swish(alpha) => each(values, |x| x * math::sigmoid(alpha * x)),
             Self::Neg => each(values, |x| -x),
             Self::Abs => each(values, f32::abs),
             Self::Sign => each(values, |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
@@ -234,6 +264,27 @@ impl Operator for Not {
         let tensor = inputs.take(0)?;
         let values = tensor.as_bool().ok_or("input 0: expected truth values")?;
         Ok(vec![Tensor::truth(tensor.shape(), values.iter().map(|x| !x).collect())?])
+    }
+}
+
+/// Which of the numbers that are not finite.
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    nan: bool,
+    positive: bool,
+    negative: bool,
+}
+
+impl Operator for Test {
+    fn run(&self, mut inputs: Inputs, _run: &Run<'_>) -> Result<Vec<Tensor>, Fault> {
+        let tensor = inputs.real(0)?;
+        let is = |x: &f32| {
+            (self.nan && x.is_nan())
+                || (self.positive && *x == f32::INFINITY)
+                || (self.negative && *x == f32::NEG_INFINITY)
+        };
+        let values = tensor.as_f32().unwrap_or(&[]).iter().map(is).collect();
+        Ok(vec![Tensor::truth(tensor.shape(), values)?])
     }
 }
 

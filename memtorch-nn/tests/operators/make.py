@@ -230,6 +230,11 @@ case("gru_before", "GRU", [real(T, B, I)], [real(1, 9, I), real(1, 9, H), real(1
      linear_before_reset=1)
 case("lstm_forget", "LSTM", [real(T, B, I)], [real(1, 12, I), real(1, 12, H)], hidden_size=H, input_forget=1)
 case("rmsnorm", "RMSNormalization", [x], [real(3, 4)], opset=23, axis=1)
+for operator in ["Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh"]:
+    case(operator.lower(), operator, [real(6, low=-0.9, high=0.9)])
+odd = real(4)
+case("isnan", "IsNaN", [odd])
+case("isinf", "IsInf", [odd], detect_negative=0)
 
 (HERE / "cases.json").write_text(
     "{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(cases.items())) + "\n}\n"

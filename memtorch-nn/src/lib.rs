@@ -1,6 +1,6 @@
 //! Trained networks, imported from ONNX, run digitally or with their layers on memristive crossbars.
 //!
-//! A [`Network`] is a graph of ONNX operators, read by [`Network::from_onnx_file`] or put together by a
+//! A [`Network`] is a graph of ONNX operators, read by `Network::from_onnx_file` or put together by a
 //! [`NetworkBuilder`]. Its linear [`Layer`]s each run through one kernel: an [`Executable`] is the network
 //! with a choice for every layer, digital or the hardware of `memtorch-map`. [`evaluate`] counts how many
 //! samples it gets right.

@@ -11,7 +11,9 @@ use memtorch_devices::{DeviceSpec, models};
 use memtorch_map::{
     Adc, DoubleColumn, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange,
 };
-use memtorch_nn::{Executable, ImportOptions, Network, Samples, Tensor};
+#[cfg(feature = "onnx")]
+use memtorch_nn::{Executable, ImportOptions, Network};
+use memtorch_nn::{Samples, Tensor};
 use memtorch_utils::config::{Table, Value};
 
 pub(crate) fn root() -> PathBuf {
@@ -30,10 +32,12 @@ pub(crate) fn backend() -> Arc<dyn ArrayBackend> {
     Arc::new(CpuBackend::default())
 }
 
+#[cfg(feature = "onnx")]
 pub(crate) fn load(name: &str, fold_batch_norm: bool) -> Arc<Network> {
     Arc::new(Network::from_onnx_file(model(name), &ImportOptions { fold_batch_norm }).unwrap())
 }
 
+#[cfg(feature = "onnx")]
 pub(crate) fn digital(name: &str, fold_batch_norm: bool) -> Executable {
     Executable::digital(load(name, fold_batch_norm), backend()).unwrap()
 }

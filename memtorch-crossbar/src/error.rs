@@ -24,6 +24,20 @@ pub enum CrossbarError {
         /// The shape that it should have.
         expected: Vec<usize>,
     },
+    /// A solver that did not come to a result.
+    #[error(
+        "{what} did not converge in {iterations} iterations: residual {residual:e}, expected {tolerance:e}"
+    )]
+    NotConverged {
+        /// The solver and the input.
+        what: String,
+        /// Iterations that were tried.
+        iterations: usize,
+        /// The residual that was left.
+        residual: f64,
+        /// The residual that was asked for.
+        tolerance: f64,
+    },
     /// Something of the devices.
     #[error(transparent)]
     Device(#[from] DeviceError),

@@ -90,7 +90,7 @@ pub(super) fn check_resistance(what: &str, value: f64) -> Result<(), CrossbarErr
 }
 
 /// The conductance of a resistance. Below 1e-30 ohm nothing changes within double precision, and
-/// above it nothing overflows: so 0 needs no case of its own.
+/// above it nothing overflows: so 0 needs no case of its own. Nor does anything change above 1e290.
 pub(super) fn conductance(resistance: f64) -> f64 {
-    1.0 / resistance.max(1e-30)
+    1.0 / resistance.clamp(1e-30, 1e290)
 }

@@ -4,6 +4,48 @@ use std::ops::{Add, AddAssign, Div, Mul};
 pub(super) trait Lane:
     Copy + Default + Add<Output = Self> + AddAssign + Mul<Output = Self> + Div<Output = Self>
 {
+    /// One in every network.
+    const ONE: Self;
 }
 
-impl Lane for f64 {}
+impl Lane for f64 {
+    const ONE: Self = 1.0;
+}
+
+/// How many equal networks are reduced side by side.
+pub(super) const LANES: usize = 8;
+
+/// One number for each of [`LANES`] networks.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+pub(super) struct Wide(pub(super) [f64; LANES]);
+
+macro_rules! lanewise {
+    ($trait:ident, $method:ident, $op:tt) => {
+        impl $trait for Wide {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                let mut out = [0.0; LANES];
+                for l in 0..LANES {
+                    out[l] = self.0[l] $op other.0[l];
+                }
+                Self(out)
+            }
+        }
+    };
+}
+lanewise!(Add, add, +);
+lanewise!(Mul, mul, *);
+lanewise!(Div, div, /);
+
+impl AddAssign for Wide {
+    #[inline(always)]
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Lane for Wide {
+    const ONE: Self = Self([1.0; LANES]);
+}

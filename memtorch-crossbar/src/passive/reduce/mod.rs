@@ -1,13 +1,23 @@
 //! Star-mesh reduction of a whole array to its terminals.
 
 mod block;
+mod blocked;
+mod grid;
+mod kernel;
 mod lane;
+mod leaf;
+mod solver;
+mod star_mesh;
 
 use ndarray::{Array2, ArrayView2, s};
+use rayon::prelude::*;
 
 use super::wiring::conductance;
 use super::{PassiveCircuit, Wiring};
-use block::{Block, eliminate, join};
+use block::Block;
+use grid::{join_all, join_pair};
+use leaf::{Cells, Leaf, Shape, reduce_leaves};
+pub use solver::Reduce;
 
 /// What a circuit of ohmic devices is, seen from its sources: `I = G^T V_word + H V_bit`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,49 +66,81 @@ pub(super) fn terminals(conductances: ArrayView2<f64>, wiring: &Wiring) -> Vec<f
     let (word, bit) = (conductance(wiring.word_line), conductance(wiring.bit_line));
     let (right_end, bottom_end) = (wiring.word_right.map(conductance), wiring.bit_bottom.map(conductance));
 
-    let mut grid: Vec<Block<f64>> = Vec::with_capacity(m * n);
-    for i in 0..m {
-        for j in 0..n {
-            let left = if j == 0 { source_word } else { word };
-            let top = if i == 0 { source_bit } else { bit };
-            let right_port = j + 1 < n || right_end.is_some();
-            let bottom_port = i + 1 < m || bottom_end.is_some();
-            grid.push(Block::cell(left, g[(i, j)], top, right_port, bottom_port));
+    let cells = Driven { g, source_word, source_bit, word, bit };
+    let block = reduce_to_ports(&cells, [m, n], right_end.is_some(), bottom_end.is_some());
+    finish(block, m, n, right_end, bottom_end, mirrored_rows, mirrored_columns)
+}
+
+/// An array whose lines have their sources at the left and at the top.
+struct Driven<'a> {
+    g: ArrayView2<'a, f64>,
+    source_word: f64,
+    source_bit: f64,
+    word: f64,
+    bit: f64,
+}
+
+impl Cells for Driven<'_> {
+    #[inline]
+    fn cell(&self, row: usize, column: usize) -> [f64; 3] {
+        let left = if column == 0 { self.source_word } else { self.word };
+        let top = if row == 0 { self.source_bit } else { self.bit };
+        [left, self.g[(row, column)], top]
+    }
+}
+
+/// Reduces an array to the terminals at its left and top and, where they are asked for, the ends at
+/// its right and bottom.
+fn reduce_to_ports(cells: &impl Cells, [m, n]: [usize; 2], right: bool, bottom: bool) -> Block<f64> {
+    let side = leaf_side(m, n);
+    let (rows, columns) = (m.div_ceil(side), n.div_ceil(side));
+    let (row_cuts, column_cuts) = (cuts(m, rows), cuts(n, columns));
+    let mut leaves = Vec::with_capacity(rows * columns);
+    for i in row_cuts.windows(2) {
+        for j in column_cuts.windows(2) {
+            let shape = Shape {
+                height: i[1] - i[0],
+                width: j[1] - j[0],
+                right: right || j[1] < n,
+                bottom: bottom || i[1] < m,
+            };
+            leaves.push(Leaf { row: i[0], column: j[0], shape });
         }
     }
-    let (mut rows, mut columns, mut height, mut width) = (m, n, 1, 1);
-    while rows * columns > 1 {
-        let below = rows > 1 && (height < width || columns == 1);
-        grid = if below {
-            let pairs = rows.div_ceil(2);
-            let mut next = Vec::with_capacity(pairs * columns);
-            for i in 0..pairs {
-                for j in 0..columns {
-                    let first = 2 * i * columns + j;
-                    next.push(match grid.get(first + columns) {
-                        Some(second) => eliminate(join(&grid[first], second, true)),
-                        None => grid[first].clone(),
-                    });
-                }
-            }
-            (rows, height) = (pairs, 2 * height);
-            next
-        } else {
-            let mut next = Vec::with_capacity(rows * columns.div_ceil(2));
-            for row in grid.chunks(columns) {
-                for pair in row.chunks(2) {
-                    next.push(match pair {
-                        [first, second] => eliminate(join(first, second, false)),
-                        _ => pair[0].clone(),
-                    });
-                }
-            }
-            (columns, width) = (columns.div_ceil(2), 2 * width);
-            next
-        };
+    // Leaves of one shape go side by side.
+    let mut order: Vec<usize> = (0..leaves.len()).collect();
+    order.sort_by_key(|&k| leaves[k].shape);
+    let groups: Vec<&[usize]> = order
+        .chunk_by(|a, b| leaves[*a].shape == leaves[*b].shape)
+        .flat_map(|group| group.chunks(lane::LANES))
+        .collect();
+    let reduced: Vec<Vec<Block<f64>>> = groups
+        .par_iter()
+        .map(|group| {
+            let group: Vec<Leaf> = group.iter().map(|&k| leaves[k]).collect();
+            reduce_leaves(cells, &group)
+        })
+        .collect();
+    let mut placed: Vec<(usize, Block<f64>)> =
+        order.iter().copied().zip(reduced.into_iter().flatten()).collect();
+    placed.sort_by_key(|(k, _)| *k);
+    let grid = placed.into_iter().map(|(_, block)| block).collect();
+    join_all(grid, [rows, columns], [row_cuts[1], column_cuts[1]], |pairs, below| {
+        pairs.into_par_iter().map(|pair| join_pair(pair, below, kernel::eliminate)).collect()
+    })
+}
+
+/// The side of a leaf: small arrays need small leaves to fill the lanes.
+fn leaf_side(m: usize, n: usize) -> usize {
+    match m * n {
+        0..4096 => 4,
+        _ => 8,
     }
-    let block = grid.pop().expect("an array has at least one cell");
-    finish(block, m, n, right_end, bottom_end, mirrored_rows, mirrored_columns)
+}
+
+/// Where a length is cut into parts that differ by one at most.
+fn cuts(length: usize, parts: usize) -> Vec<usize> {
+    (0..=parts).map(|k| k * length / parts).collect()
 }
 
 /// Ties ends that are driven too to their lines' terminals and puts mirrored lines back.
@@ -142,7 +184,7 @@ fn finish(
                 outer[i * p + j] = at(stays(i), stays(j));
             }
         }
-        block = eliminate(Joint { shared: count, ports, inner, coupling, outer });
+        block = kernel::eliminate(Joint { shared: count, ports, inner, coupling, outer });
     }
     if !(mirrored_rows || mirrored_columns) {
         return block.between;

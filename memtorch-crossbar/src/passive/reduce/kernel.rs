@@ -1,0 +1,95 @@
+//! The parts that take the time, compiled for what the processor can do.
+//!
+//! Every path does the same operations in the same order; only the widths of registers differ.
+
+use super::block::{Block, Joint};
+use super::lane::Wide;
+use super::leaf::{Shape, reduce_wide};
+use super::{blocked, star_mesh};
+
+macro_rules! for_each_processor {
+    ($(#[$doc:meta])* $name:ident, $plain:path, ($($arg:ident: $type:ty),*) -> $out:ty) => {
+        $(#[$doc])*
+        pub(super) fn $name($($arg: $type),*) -> $out {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f")]
+                fn avx512($($arg: $type),*) -> $out {
+                    $plain($($arg),*)
+                }
+                #[target_feature(enable = "avx2")]
+                fn avx2($($arg: $type),*) -> $out {
+                    $plain($($arg),*)
+                }
+                if std::arch::is_x86_feature_detected!("avx512f") {
+                    // SAFETY: the processor has AVX-512F.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if std::arch::is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has AVX2.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            $plain($($arg),*)
+        }
+    };
+}
+
+for_each_processor!(
+    /// Reduces several equal leaves side by side.
+    wide_leaf, reduce_wide, (shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide>
+);
+for_each_processor!(
+    /// Eliminates the shared nodes of a small joint.
+    eliminate_small, star_mesh::eliminate, (joint: Joint<f64>) -> Block<f64>
+);
+for_each_processor!(
+    /// Eliminates the shared nodes of a large joint.
+    eliminate_large, blocked::eliminate, (joint: Joint<f64>) -> Block<f64>
+);
+
+/// Eliminates the shared nodes of a joint.
+pub(super) fn eliminate(joint: Joint<f64>) -> Block<f64> {
+    if joint.shared < blocked::WORTHWHILE { eliminate_small(joint) } else { eliminate_large(joint) }
+}
+
+/// `C += A B`, for matrices that are parts of others.
+///
+/// `a` is `[m, k]` with strides `a_strides` (row, column); `b` `[k, n]` and `c` `[m, n]` have unit
+/// column strides and the row strides given.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn multiply_add(
+    [m, k, n]: [usize; 3],
+    a: &[f64],
+    a_strides: [usize; 2],
+    b: &[f64],
+    b_stride: usize,
+    c: &mut [f64],
+    c_stride: usize,
+) {
+    if m == 0 || k == 0 || n == 0 {
+        return;
+    }
+    assert!(a.len() > (m - 1) * a_strides[0] + (k - 1) * a_strides[1]);
+    assert!(b.len() >= (k - 1) * b_stride + n);
+    assert!(c.len() >= (m - 1) * c_stride + n && (m == 1 || c_stride >= n));
+    // SAFETY: the assertions keep every element inside its slice; rows of c do not overlap.
+    unsafe {
+        matrixmultiply::dgemm(
+            m,
+            k,
+            n,
+            1.0,
+            a.as_ptr(),
+            a_strides[0] as isize,
+            a_strides[1] as isize,
+            b.as_ptr(),
+            b_stride as isize,
+            1,
+            1.0,
+            c.as_mut_ptr(),
+            c_stride as isize,
+            1,
+        );
+    }
+}

@@ -1,0 +1,68 @@
+use super::block::Block;
+use super::grid::{join_all, join_pair};
+use super::kernel;
+use super::lane::{LANES, Wide};
+use super::star_mesh::eliminate;
+
+/// A rectangle of cells of an array, small enough to be reduced node by node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaf {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) shape: Shape,
+}
+
+/// What leaves must have in common to be reduced side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Shape {
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// Whether the word lines go on, or are driven, at its right.
+    pub(super) right: bool,
+    /// Whether the bit lines go on, or are driven, at its bottom.
+    pub(super) bottom: bool,
+}
+
+/// The conductances of an array whose lines have their sources at the left and at the top.
+pub(super) trait Cells: Sync {
+    /// Of a cell: the segment at its left, its device, the segment at its top.
+    fn cell(&self, row: usize, column: usize) -> [f64; 3];
+}
+
+/// Reduces up to [`LANES`] leaves of one shape.
+pub(super) fn reduce_leaves(cells: &impl Cells, leaves: &[Leaf]) -> Vec<Block<f64>> {
+    let shape = leaves[0].shape;
+    // Lanes without a leaf repeat the first.
+    let leaf = |lane: usize| leaves.get(lane).unwrap_or(&leaves[0]);
+    let mut loaded = Vec::with_capacity(shape.height * shape.width);
+    for i in 0..shape.height {
+        for j in 0..shape.width {
+            let mut cell = [Wide::default(); 3];
+            for lane in 0..LANES {
+                let numbers = cells.cell(leaf(lane).row + i, leaf(lane).column + j);
+                for (wide, number) in cell.iter_mut().zip(numbers) {
+                    wide.0[lane] = number;
+                }
+            }
+            loaded.push(cell);
+        }
+    }
+    let wide = kernel::wide_leaf(shape, &loaded);
+    (0..leaves.len())
+        .map(|lane| Block { ports: wide.ports, between: wide.between.iter().map(|c| c.0[lane]).collect() })
+        .collect()
+}
+
+/// Reduces [`LANES`] leaves whose cells are given row by row.
+#[inline(always)]
+pub(super) fn reduce_wide(shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide> {
+    let Shape { height, width, right, bottom } = shape;
+    let mut grid = Vec::with_capacity(height * width);
+    for (k, [left, device, top]) in cells.iter().enumerate() {
+        let (right_port, bottom_port) = (right || k % width + 1 < width, bottom || k / width + 1 < height);
+        grid.push(Block::cell(*left, *device, *top, right_port, bottom_port));
+    }
+    join_all(grid, [height, width], [1, 1], |pairs, below| {
+        pairs.into_iter().map(|pair| join_pair(pair, below, eliminate)).collect()
+    })
+}

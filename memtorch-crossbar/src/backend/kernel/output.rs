@@ -37,20 +37,22 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Copies a slice, a short one without a call: by eights, of which the last two may overlap.
-#[inline]
+/// Copies a slice, a short one without a call: by eights or fours, of which the last two may overlap.
+#[inline(always)]
 pub(super) fn copy(target: &mut [f32], source: &[f32]) {
-    let len = source.len();
-    if !(8..128).contains(&len) {
-        if len < 8 {
-            target.iter_mut().zip(source).for_each(|(slot, x)| *slot = *x);
-        } else {
-            target.copy_from_slice(source);
-        }
-        return;
+    match source.len() {
+        0..4 => target.iter_mut().zip(source).for_each(|(slot, x)| *slot = *x),
+        4..8 => overlapping::<4>(target, source),
+        8..128 => overlapping::<8>(target, source),
+        _ => target.copy_from_slice(source),
     }
-    for (target, source) in target.chunks_exact_mut(8).zip(source.chunks_exact(8)) {
+}
+
+#[inline(always)]
+fn overlapping<const N: usize>(target: &mut [f32], source: &[f32]) {
+    let last = source.len() - N;
+    for (target, source) in target.chunks_exact_mut(N).zip(source.chunks_exact(N)) {
         target.copy_from_slice(source);
     }
-    target[len - 8..len].copy_from_slice(&source[len - 8..len]);
+    target[last..last + N].copy_from_slice(&source[last..]);
 }

@@ -21,9 +21,7 @@ struct Conv {
 
 pub(super) fn make<'a>(parts: &Parts<'a>, found: &mut Vec<Found<'a>>) -> Result<Linear, Refusal> {
     let a = &parts.attributes;
-    let groups = a.whole("group", 1)?;
-    let groups = usize::try_from(groups).ok().filter(|&n| n > 0);
-    let groups = groups.ok_or_else(|| "group: expected at least 1".to_owned())?;
+    let groups = parts.groups()?;
     let window = Window::from_attributes(a)?;
     let (tensor, values) = parts.weights(1)?;
     let shape = tensor.shape();

@@ -47,6 +47,13 @@ impl<'a> Parts<'a> {
         Ok((tensor, values))
     }
 
+    /// The attribute `group` of a convolution.
+    pub(crate) fn groups(&self) -> Result<usize, String> {
+        let groups = self.attributes.whole("group", 1)?;
+        let count = usize::try_from(groups).ok().filter(|&n| n > 0);
+        count.ok_or_else(|| format!("group = {groups}: expected at least 1"))
+    }
+
     /// The number of the value at an input.
     pub(crate) fn value(&self, input: usize) -> usize {
         self.values.get(input).copied().flatten().unwrap_or_default()

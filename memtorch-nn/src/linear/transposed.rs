@@ -34,8 +34,7 @@ struct Transposed {
 
 pub(super) fn make<'a>(parts: &Parts<'a>, found: &mut Vec<Found<'a>>) -> Result<Linear, Refusal> {
     let a = &parts.attributes;
-    let groups = usize::try_from(a.whole("group", 1)?).ok().filter(|&n| n > 0);
-    let groups = groups.ok_or_else(|| "group: expected at least 1".to_owned())?;
+    let groups = parts.groups()?;
     let (tensor, values) = parts.weights(1)?;
     let shape = tensor.shape();
     let rank = shape.len().saturating_sub(2);
@@ -117,16 +116,7 @@ impl Transposed {
     /// the input.
     fn windows(&self, image: &[usize]) -> Result<Windows, String> {
         let rank = image.len();
-        let mut windows = Windows {
-            rank,
-            input: [1; 3],
-            kernel: [1; 3],
-            stride: [1; 3],
-            dilation: [1; 3],
-            begin: [0; 3],
-            end: [0; 3],
-            output: [1; 3],
-        };
+        let mut windows = Windows::unit(rank);
         for i in 0..rank {
             let at = 3 - rank + i;
             let too_large = || format!("a result for an image of shape {image:?} is too large");

@@ -24,11 +24,6 @@ struct Gather {
     axis: i64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct GatherElements {
-    axis: i64,
-}
-
 pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
     let a = &making.attributes;
     let made: Made = match name {
@@ -43,9 +38,6 @@ pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
             Ok(Box::new(Slice { bounds, axes }) as _)
         })(),
         "Gather" => a.whole("axis", 0).map(|axis| Box::new(Gather { axis }) as _).map_err(Into::into),
-        "GatherElements" => {
-            a.whole("axis", 0).map(|axis| Box::new(GatherElements { axis }) as _).map_err(Into::into)
-        }
         _ => return None,
     };
     Some(made)
@@ -114,7 +106,7 @@ impl Operator for Slice {
 }
 
 /// An index that may count from the end.
-fn index(i: i64, length: usize) -> Result<usize, String> {
+pub(super) fn index(i: i64, length: usize) -> Result<usize, String> {
     let from_start = if i < 0 { i + length as i64 } else { i };
     usize::try_from(from_start)
         .ok()
@@ -154,40 +146,5 @@ impl Operator for Gather {
             Data::Bool(v) => Data::Bool(Arc::new(blocks(v, &list, outer, length, inner))),
         };
         Ok(vec![Tensor::from_data(&shape, data)?])
-    }
-}
-
-impl Operator for GatherElements {
-    fn run(&self, mut inputs: Inputs, _run: &Run<'_>) -> Result<Vec<Tensor>, Fault> {
-        let (tensor, indices) = (inputs.take(0)?, inputs.take(1)?);
-        let (old, new) = (tensor.shape(), indices.shape());
-        let axis = axis(self.axis, old.len())?;
-        if new.len() != old.len() || (0..old.len()).any(|i| i != axis && new[i] > old[i]) {
-            return Err(format!("indices of shape {new:?} for a tensor of shape {old:?}").into());
-        }
-        let list = indices.as_i64().ok_or("indices: expected whole numbers")?;
-        let strides = contiguous(old);
-        let mut places = Vec::with_capacity(list.len());
-        let mut coordinates = vec![0; new.len()];
-        for &i in list {
-            let along = index(i, old[axis])?;
-            let place: usize = (0..new.len())
-                .map(|k| if k == axis { along } else { coordinates[k] } * strides[k] as usize)
-                .sum();
-            places.push(place);
-            for k in (0..new.len()).rev() {
-                coordinates[k] += 1;
-                if coordinates[k] < new[k] {
-                    break;
-                }
-                coordinates[k] = 0;
-            }
-        }
-        let data = match tensor.data() {
-            Data::F32(v) => Data::F32(Arc::new(places.iter().map(|&p| v[p]).collect())),
-            Data::I64(v) => Data::I64(Arc::new(places.iter().map(|&p| v[p]).collect())),
-            Data::Bool(v) => Data::Bool(Arc::new(places.iter().map(|&p| v[p]).collect())),
-        };
-        Ok(vec![Tensor::from_data(new, data)?])
     }
 }

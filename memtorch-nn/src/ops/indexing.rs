@@ -1,12 +1,18 @@
-//! Elements at places that are inputs: GatherND, ScatterND, ScatterElements, OneHot, TopK; and CumSum and
+//! Elements at places that are inputs: GatherElements, GatherND, ScatterND, ScatterElements, OneHot, TopK; and CumSum and
 //! Trilu, which look at places only.
 
 use std::sync::Arc;
 
+use super::gather::index;
 use super::{Fault, Inputs, Made, Making, Operator, Refusal, axis, contiguous};
 use crate::Tensor;
 use crate::run::Run;
 use crate::tensor::{Data, count, filled};
+
+#[derive(Clone, Copy, Debug)]
+struct GatherElements {
+    axis: i64,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct GatherNd {
@@ -53,11 +59,12 @@ pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
     };
     let made: Result<Box<dyn Operator>, Refusal> = (|| {
         Ok(match name {
+            "GatherElements" => Box::new(GatherElements { axis: a.whole("axis", 0)? }) as Box<dyn Operator>,
             "GatherND" => {
                 let batch = a.whole("batch_dims", 0)?;
                 let batch = usize::try_from(batch)
                     .map_err(|_| format!("batch_dims = {batch}: expected at least 0"))?;
-                Box::new(GatherNd { batch }) as Box<dyn Operator>
+                Box::new(GatherNd { batch })
             }
             "ScatterND" => {
                 plain(a.text("reduction", "none")?)?;
@@ -115,11 +122,30 @@ fn put(tensor: Tensor, updates: &Tensor, places: &[usize]) -> Result<Tensor, Str
     Tensor::from_data(&shape, data)
 }
 
-/// The place of an index that may count from the end.
-fn wrapped(i: i64, length: usize) -> Result<usize, String> {
-    let at = if i < 0 { i + length as i64 } else { i };
-    let at = usize::try_from(at).ok().filter(|&i| i < length);
-    at.ok_or_else(|| format!("index {i} along an axis of length {length}"))
+/// The places that `indices` along one axis mean in a tensor of a shape: all other coordinates are those
+/// of the index.
+fn elements(shape: &[usize], indices: &Tensor, axis: usize) -> Result<Vec<usize>, String> {
+    let own = indices.shape();
+    if own.len() != shape.len() || (0..shape.len()).any(|i| i != axis && own[i] > shape[i]) {
+        return Err(format!("indices of shape {own:?} for a tensor of shape {shape:?}"));
+    }
+    let list = indices.as_i64().ok_or("indices: expected whole numbers")?;
+    let strides = contiguous(shape);
+    let mut coordinates = vec![0; own.len()];
+    let mut places = Vec::with_capacity(list.len());
+    for &i in list {
+        let along = index(i, shape[axis])?;
+        let at = |k: usize| if k == axis { along } else { coordinates[k] } * strides[k] as usize;
+        places.push((0..own.len()).map(at).sum());
+        for k in (0..own.len()).rev() {
+            coordinates[k] += 1;
+            if coordinates[k] < own[k] {
+                break;
+            }
+            coordinates[k] = 0;
+        }
+    }
+    Ok(places)
 }
 
 /// The places that tuples of indices (the last axis of `indices`) mean in a tensor of `shape`, after
@@ -142,11 +168,20 @@ fn tuples(shape: &[usize], indices: &Tensor, batch: usize) -> Result<(Vec<usize>
     for (t, tuple) in list.chunks_exact(depth).enumerate() {
         let mut start = t / per_batch.max(1) * batch_size;
         for (k, &i) in tuple.iter().enumerate() {
-            start += wrapped(i, shape[batch + k])? * strides[batch + k] as usize;
+            start += index(i, shape[batch + k])? * strides[batch + k] as usize;
         }
         places.extend(start..start + block);
     }
     Ok((result, places))
+}
+
+impl Operator for GatherElements {
+    fn run(&self, mut inputs: Inputs, _run: &Run<'_>) -> Result<Vec<Tensor>, Fault> {
+        let (tensor, indices) = (inputs.take(0)?, inputs.take(1)?);
+        let axis = axis(self.axis, tensor.shape().len())?;
+        let places = elements(tensor.shape(), &indices, axis)?;
+        Ok(vec![pick(&tensor, indices.shape(), &places)?])
+    }
 }
 
 impl Operator for GatherNd {
@@ -171,28 +206,12 @@ impl Operator for ScatterNd {
 impl Operator for ScatterElements {
     fn run(&self, mut inputs: Inputs, _run: &Run<'_>) -> Result<Vec<Tensor>, Fault> {
         let (tensor, indices, updates) = (inputs.take(0)?, inputs.take(1)?, inputs.take(2)?);
-        let (old, new) = (tensor.shape(), indices.shape());
-        let axis = axis(self.axis, old.len())?;
-        let fits = new.len() == old.len() && (0..old.len()).all(|i| i == axis || new[i] <= old[i]);
-        if !fits || updates.shape() != new {
-            let shapes = format!("indices {new:?} and updates {:?}", updates.shape());
-            return Err(format!("{shapes} for a tensor of shape {old:?}").into());
-        }
-        let list = indices.as_i64().ok_or("indices: expected whole numbers")?;
-        let strides = contiguous(old);
-        let mut coordinates = vec![0; new.len()];
-        let mut places = Vec::with_capacity(list.len());
-        for &i in list {
-            let along = wrapped(i, old[axis])?;
-            let at = |k: usize| if k == axis { along } else { coordinates[k] } * strides[k] as usize;
-            places.push((0..new.len()).map(at).sum());
-            for k in (0..new.len()).rev() {
-                coordinates[k] += 1;
-                if coordinates[k] < new[k] {
-                    break;
-                }
-                coordinates[k] = 0;
-            }
+        let axis = axis(self.axis, tensor.shape().len())?;
+        let places = elements(tensor.shape(), &indices, axis)?;
+        if updates.shape() != indices.shape() {
+            return Err(
+                format!("updates of shape {:?}: expected {:?}", updates.shape(), indices.shape()).into()
+            );
         }
         Ok(vec![put(tensor, &updates, &places)?])
     }
@@ -217,9 +236,9 @@ impl Operator for OneHot {
         shape.insert(at, depth);
         let inner: usize = shape[at + 1..].iter().product();
         let mut places = filled(&shape, 0usize)?;
-        for (i, &index) in whole(&indices)?.iter().enumerate() {
+        for (i, &wanted) in whole(&indices)?.iter().enumerate() {
             // An index that is no place leaves all OFF.
-            if let Ok(hot) = wrapped(index, depth) {
+            if let Ok(hot) = index(wanted, depth) {
                 places[(i / inner * depth + hot) * inner + i % inner] = 1;
             }
         }

@@ -82,16 +82,7 @@ impl Window {
         fits("strides", &self.strides, rank)?;
         fits("dilations", &self.dilations, rank)?;
         fits("pads", &self.pads, 2 * rank)?;
-        let mut windows = Windows {
-            rank,
-            input: [1; 3],
-            kernel: [1; 3],
-            stride: [1; 3],
-            dilation: [1; 3],
-            begin: [0; 3],
-            end: [0; 3],
-            output: [1; 3],
-        };
+        let mut windows = Windows::unit(rank);
         for i in 0..rank {
             let at = 3 - rank + i;
             let of = |list: &Option<Vec<usize>>, i: usize, default| list.as_ref().map_or(default, |l| l[i]);
@@ -137,6 +128,20 @@ impl Window {
 }
 
 impl Windows {
+    /// One window of one element on an image of one.
+    pub(crate) fn unit(rank: usize) -> Self {
+        Self {
+            rank,
+            input: [1; 3],
+            kernel: [1; 3],
+            stride: [1; 3],
+            dilation: [1; 3],
+            begin: [0; 3],
+            end: [0; 3],
+            output: [1; 3],
+        }
+    }
+
     /// The sizes of the result along the axes that there really are.
     pub(crate) fn output_shape(&self) -> &[usize] {
         &self.output[3 - self.rank..]

@@ -108,6 +108,9 @@ fn experiment_files_that_are_wrong() {
         // Layers that are not there.
         ("[layers.\"conv*\".adc]\nbits = 4\n", &["e.toml:10", "\"conv*\"", "fc1, fc2"]),
         // Features that are not there yet.
+        ("[program]\ntolerance = 0.1\n", &["program.tolerance", "not available in this version"]),
+        ("[crossbar]\nslices = 3\n", &["crossbar.slices", "not available in this version"]),
+        ("[crossbar]\nreference = \"column\"\n", &["crossbar.reference", "not available in this version"]),
         ("[program]\nmethod = \"pulses\"\n", &["program.method", "not available in this version"]),
         ("[sweep]\n\"adc.bits\" = [4, 8]\n", &["sweep", "not available in this version"]),
     ] {
@@ -223,6 +226,7 @@ fn files_that_are_missing_damaged_or_do_not_fit() {
         (set("data.labels", &at("labels")), &["label 0 is 200"]),
         (set("data.labels", "gone"), &["gone"]),
         (set("data.kind", "cifar10"), &["labels", "cifar10"]),
+        (set("data.mean", "[0.1, 0.2]"), &["--set data.mean", "`data.mean` = [0.1, 0.2]", "1 channels"]),
         (set("data.kind", "folder"), &["data.kind", "not available in this version"]),
     ] {
         says(&fails(folder.path(), &good, &["--set", &more]), words);
@@ -264,6 +268,8 @@ fn arrays_that_do_not_fit_a_network() {
         ("text.npy", "y.npy", &["text.npy", "numpy"]),
         ("gone.npy", "y.npy", &["gone.npy"]),
         ("good.npy", "no/such/y.npy", &["no/such"]),
+        ("good.npy", "logit=y.npy", &["--out = logit=y.npy", "logits"]),
+        ("inputs=good.npy", "y.npy", &["--input = inputs=good.npy", "one of input"]),
     ] {
         let ran = memtorch_in(folder.path(), &["infer", &model, "--input", input, "--out", out]);
         says(&line(&ran, 1), words);

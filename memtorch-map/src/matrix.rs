@@ -75,7 +75,12 @@ impl MappedMatrix {
             ..MatrixReport::default()
         };
         let floor = hardware.weight_range.floor_ratio(hardware);
-        if floor > 0.1 {
+        if floor > 0.0 && hardware.scheme.gain(floor) == hardware.scheme.gain(0.0) {
+            let name = hardware.scheme.name();
+            report
+                .warnings
+                .push(format!("the weight floor `ratio` changes nothing: {name} has no dead zone"));
+        } else if floor > 0.1 {
             report.warnings.push(format!(
                 "weights below {:.0} % of the largest are all mapped to the OFF state (r_on / r_off = {floor:.3})",
                 100.0 * floor

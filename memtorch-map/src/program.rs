@@ -58,6 +58,12 @@ pub(crate) fn apply(
 ) -> Result<(), MapError> {
     let steps = stream.named("non-ideality");
     for (index, entry) in hardware.nonidealities.iter().enumerate().filter(|(_, entry)| chosen(entry)) {
+        if entry.arrays == Arrays::Negative && arrays.len() == 1 {
+            let (step, scheme) = (entry.step.name(), hardware.scheme.name());
+            report.warnings.push(format!(
+                "non-ideality {index} ({step}) changes nothing: {scheme} has no negative array"
+            ));
+        }
         for (number, array) in arrays.iter_mut().enumerate() {
             let meant = match entry.arrays {
                 Arrays::All => true,

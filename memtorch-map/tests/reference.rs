@@ -347,6 +347,19 @@ fn tuning_finds_the_analytic_gain_of_ideal_hardware_and_says_so() {
 }
 
 #[test]
+fn settings_that_a_single_column_has_no_use_for_are_told() {
+    let mut hardware = hardware();
+    hardware.scheme = Arc::new(SingleColumn);
+    hardware.weight_range.floor = WeightFloor::Ratio;
+    let backend = Arc::new(CpuBackend::portable());
+    let weights = Array3::from_elem((1, 2, 2), 0.5);
+    let stream = Stream::root(0, 0);
+    let matrix = MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, stream, backend).unwrap();
+    let warnings = &matrix.report().warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("single-column"), "{warnings:?}");
+}
+
+#[test]
 fn a_matrix_of_zeros_is_off_and_gives_zeros() {
     let weights = Array3::zeros((1, 5, 4));
     let schemes: [Arc<dyn MappingScheme>; 2] = [Arc::new(DoubleColumn), Arc::new(SingleColumn)];

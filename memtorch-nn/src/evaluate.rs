@@ -201,7 +201,7 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Checks that the network has one input, which takes such samples; axes of length 1 may be missing or
-    /// be there once more.
+    /// be there once more, and a flat sample takes the shape of the input.
     pub(crate) fn new(network: &Network, sample: &[usize]) -> Result<Self, NnError> {
         let [port] = network.inputs() else {
             let list: Vec<&str> = network.inputs().iter().map(|port| port.name.as_str()).collect();
@@ -281,5 +281,8 @@ fn fit(port: &Port, sample: &[usize]) -> Option<(Vec<usize>, Option<usize>)> {
         .collect();
     let wanted = wanted?;
     let long = |list: &[usize]| list.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
-    (long(&wanted) == long(sample)).then_some((wanted, fixed))
+    // A format of plain numbers, as a table has them, knows no axes.
+    let flat =
+        sample.len() == 1 && wanted.iter().try_fold(1usize, |n, &m| n.checked_mul(m)) == Some(sample[0]);
+    (flat || long(&wanted) == long(sample)).then_some((wanted, fixed))
 }

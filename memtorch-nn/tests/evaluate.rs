@@ -123,8 +123,13 @@ fn labels_and_samples_that_do_not_fit_are_named() {
         evaluate(&executable, &mut broken, &[0], &EvaluateOptions::default()).unwrap_err().to_string();
     assert!(error.contains("sample 0") && error.contains("NaN"), "{error}");
     // An axis of length 1 more or less is no difference.
-    let mut flat = Images::new(&[28, 28], vec![0.0; 784]);
+    let mut plain = Images::new(&[28, 28], vec![0.0; 784]);
+    assert!(evaluate(&executable, &mut plain, &[0], &EvaluateOptions::default()).is_ok());
+    // Values without axes, as tables have them, take those of the input.
+    let mut flat = Images::new(&[784], vec![0.0; 784]);
     assert!(evaluate(&executable, &mut flat, &[0], &EvaluateOptions::default()).is_ok());
+    let mut short = Images::new(&[783], vec![0.0; 783]);
+    assert!(evaluate(&executable, &mut short, &[0], &EvaluateOptions::default()).is_err());
 }
 
 #[test]

@@ -54,10 +54,10 @@ fn every_wrong_value_is_named_with_what_was_expected() {
         ("bits", Value::Integer(25), "a whole number from 0 to 24"),
         ("bits", Value::Real(8.0), "a whole number from 0 to 24"),
         ("bits", text("8"), "a whole number from 0 to 24"),
-        ("voltage", Value::Real(-0.1), "a number from 0.0 to 10.0"),
-        ("voltage", Value::Real(f64::NAN), "a number from 0.0 to 10.0"),
-        ("voltage", Value::Bool(true), "a number from 0.0 to 10.0"),
-        ("r_on", Value::Real(0.5), "a number of at least 1.0 or a distribution"),
+        ("voltage", Value::Real(-0.1), "a number from 0 to 10"),
+        ("voltage", Value::Real(f64::NAN), "a number from 0 to 10"),
+        ("voltage", Value::Bool(true), "a number from 0 to 10"),
+        ("r_on", Value::Real(0.5), "a number of at least 1 or a distribution"),
         ("r_on", Value::Real(f64::INFINITY), "or a distribution"),
         ("range", text("dinamic"), "one of \"dynamic\", \"calibrated\", or a number"),
         ("range", Value::Bool(true), "or a number"),
@@ -88,7 +88,7 @@ fn unknown_and_missing_keys_are_named() {
     let error = check(FIELDS, &Table::new()).unwrap_err().under("device");
     assert_eq!(
         error.to_string(),
-        "missing key `device.r_on`: expected a number of at least 1.0 or a distribution"
+        "missing key `device.r_on`: expected a number of at least 1 or a distribution"
     );
 }
 
@@ -142,4 +142,13 @@ fn values_are_shown_as_toml_reads_them() {
         ("d", Value::Bool(true)),
     ]));
     assert_eq!(value.to_string(), "{ a = [1, 1e-10, 2.0], b = \"x \\\"y\\\"\", c = -inf, d = true }");
+}
+
+#[test]
+fn bounds_are_told_in_words() {
+    let of = |low, high| Field::new("x", Kind::Real, Default::Absent, "x").range(low, high).expected();
+    assert_eq!(of(f64::MIN_POSITIVE, f64::INFINITY), "a positive number");
+    assert_eq!(of(f64::MIN_POSITIVE, 1e6), "a positive number of at most 1000000");
+    assert_eq!(of(0.0, 1.0), "a number from 0 to 1");
+    assert_eq!(of(f64::NEG_INFINITY, 1e-9), "a number of at most 1e-9");
 }

@@ -77,13 +77,15 @@ fn named<'a>(options: &[String], option: &str, ports: &'a [Port]) -> Result<Vec<
     let names = || ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
     let mut found: Vec<(&Port, PathBuf)> = Vec::new();
     for text in options {
-        // A name is only one if the network has it: a path may have an equals sign too.
         let by_name = text
             .split_once('=')
             .and_then(|(name, path)| ports.iter().find(|port| port.name == name).map(|port| (port, path)));
+        // What stands before an equals sign is a name, unless it is the beginning of a path with folders.
+        let stranger =
+            by_name.is_none() && text.split_once('=').is_some_and(|(name, _)| !name.contains(['/', '\\']));
         let (port, path) = match (by_name, ports) {
             (Some(pair), _) => pair,
-            (None, [port]) => (port, text.as_str()),
+            (None, [port]) if !stranger => (port, text.as_str()),
             (None, _) => {
                 return Err(Error::argument(option, text, format!("NAME=FILE with one of {}", names())));
             }

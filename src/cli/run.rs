@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use memtorch_devices::Stream;
 use memtorch_nn::{EvaluateOptions, Evaluation, Executable, Samples, evaluate, relative_errors};
-use memtorch_utils::config::{Table, Value};
-use memtorch_utils::datasets::DataSet;
+use memtorch_utils::config::{ConfigError, Table, Value};
+use memtorch_utils::datasets::{DataError, DataSet};
 use memtorch_utils::files::{FileError, write_atomic};
 
 use super::arguments::Run;
@@ -136,7 +136,12 @@ fn compute(
     let network = Arc::new(context::import(&path, fold)?);
     let fail = |source| context::network(&path, source);
     let data = experiment.data()?;
-    let set = DataSet::open(data, &experiment.folder)?;
+    let set = DataSet::open(data, &experiment.folder).map_err(|error| match error {
+        DataError::Setting { key, value, expected } => {
+            experiment.document.error(ConfigError::value(format!("data.{key}"), value, expected))
+        }
+        other => other.into(),
+    })?;
     let limit = experiment.limit().map(|n| n as u64).into_iter().chain(limit).min();
     let samples = limit.map_or(set.len(), |n| usize::try_from(n).unwrap_or(usize::MAX).min(set.len()));
     let labels: Vec<usize> = set.labels().iter().map(|label| *label as usize).collect();

@@ -252,7 +252,10 @@ fn convert(
 
 fn syntax(error: &toml::de::Error, text: &str, file: String) -> Error {
     let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-    let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(key) = error.span().and_then(|span| text.get(span)).filter(|_| what == "duplicate key") {
+        what = format!("duplicate key `{key}`: expected each key once");
+    }
     Error::Syntax { file, line, column, what }
 }
 
@@ -294,6 +297,9 @@ mod tests {
         let error = Document::parse("[adc]\nbits = = 3\n", Path::new("a.toml")).unwrap_err().to_string();
         assert!(error.starts_with("a.toml:2:"), "{error}");
         assert_eq!(error.lines().count(), 1);
+        let error =
+            Document::parse("[adc]\nbits = 3\nbits = 4\n", Path::new("a.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("a.toml:3:1: duplicate key `bits`"), "{error}");
     }
 
     #[test]

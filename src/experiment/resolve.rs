@@ -211,12 +211,11 @@ impl Experiment {
                 written.insert("bits", Value::Integer(0));
             }
             let mut fields = section.fields;
-            if section.name == "adc" {
-                // Features that are missing have no keys in a complete experiment.
-                fields.retain(|field| !schema::ADC_LATER.iter().any(|later| later.name == field.name));
-                for later in schema::ADC_LATER {
-                    written.remove(later.name);
-                }
+            // Features that are missing have no keys in a complete experiment.
+            let later = schema::later(section.name);
+            fields.retain(|field| !later.iter().any(|later| later.name == field.name));
+            for later in later {
+                written.remove(later.name);
             }
             let table = config::check(&fields, &written).map_err(|e| fail(e.under(section.name)))?;
             complete.tables.insert(section.name, table);

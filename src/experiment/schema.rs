@@ -120,6 +120,63 @@ pub const ADC: &[Field] = &[
     ),
 ];
 
+/// Keys of mapping schemes that are known and not there yet.
+pub const CROSSBAR_LATER: &[Field] = &[
+    Field::new(
+        "reference",
+        Kind::Choice(&["mirror", "column"]),
+        Default::Text("mirror"),
+        "what a single column is compared with: an ideal mirror, or a column of devices",
+    ),
+    Field::new(
+        "bits_per_cell",
+        Kind::Integer,
+        Default::Integer(2),
+        "bits of a bit-sliced weight in a device",
+    )
+    .range(1.0, 8.0),
+    Field::new("slices", Kind::Integer, Default::Integer(4), "devices of a bit-sliced weight")
+        .range(1.0, 32.0),
+];
+
+/// Keys of programming by pulses, known and not there yet.
+pub const PROGRAM_LATER: &[Field] = &[
+    Field::new(
+        "bias",
+        Kind::Choice(&["half", "third"]),
+        Default::Text("half"),
+        "what other cells of a 0t1r array see",
+    ),
+    Field::new("set_voltage", Kind::Real, Default::Absent, "voltage of a pulse that lowers the resistance")
+        .unit("V"),
+    Field::new("reset_voltage", Kind::Real, Default::Absent, "voltage of a pulse that raises the resistance")
+        .unit("V"),
+    Field::new("pulse_width", Kind::Real, Default::Absent, "length of a pulse; absent: one time step")
+        .unit("s")
+        .range(f64::MIN_POSITIVE, f64::INFINITY),
+    Field::new("max_pulses", Kind::Integer, Default::Integer(1000), "pulses for a device at most")
+        .range(1.0, 1e9),
+    Field::new(
+        "tolerance",
+        Kind::Real,
+        Default::Real(0.01),
+        "error that is good enough, as a share of the range",
+    )
+    .range(f64::MIN_POSITIVE, 1.0),
+    Field::new("passes", Kind::Integer, Default::Integer(1), "how often all devices are visited")
+        .range(1.0, 1e6),
+];
+
+/// Keys of a section that are known and whose feature is not there yet.
+pub fn later(section: &str) -> &'static [Field] {
+    match section {
+        "crossbar" => CROSSBAR_LATER,
+        "adc" => ADC_LATER,
+        "program" => PROGRAM_LATER,
+        _ => &[],
+    }
+}
+
 /// Keys of converters that are known and not there yet.
 pub const ADC_LATER: &[Field] = &[
     Field::new("decades", Kind::Real, Default::Real(4.0), "decades of a logarithmic converter")
@@ -229,14 +286,14 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
             "from column currents to numbers; without this section, currents are read exactly",
             &adc_fields(registry),
         ),
-        section("program", "how conductances are written", PROGRAM),
+        section("program", "how conductances are written", &[PROGRAM, PROGRAM_LATER].concat()),
         section("tune", "how a layer's gain is found", TUNE),
     ]
 }
 
 /// `[crossbar]` with the keys of all mapping schemes.
 pub fn crossbar_fields(registry: &Registry) -> Vec<Field> {
-    union(CROSSBAR, registry.schemes().iter().map(|entry| entry.fields))
+    union(CROSSBAR, registry.schemes().iter().map(|entry| entry.fields).chain([CROSSBAR_LATER]))
 }
 
 /// `[adc]` with the keys of all converters.

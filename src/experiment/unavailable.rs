@@ -31,6 +31,9 @@ fn any(_: &Value) -> bool {
 
 const MISSING: &[Missing] = &[
     missing("data", "kind", |v| is_text(v, "folder"), "a folder of pictures"),
+    missing("crossbar", "reference", any, "a reference column of devices"),
+    missing("crossbar", "bits_per_cell", any, "this mapping scheme"),
+    missing("crossbar", "slices", any, "this mapping scheme"),
     missing("crossbar", "group_packing", |v| is_text(v, "block-diagonal"), "several groups on a tile"),
     missing("input", "scale", |v| is_text(v, "calibrated"), "a calibrated input scale"),
     missing("input", "serial", |v| v.as_bool() == Some(true), "bit-serial input"),
@@ -42,6 +45,13 @@ const MISSING: &[Missing] = &[
     missing("adc", "calibration", any, "a calibrated range"),
     missing("adc", "calibration_samples", any, "a calibrated range"),
     missing("program", "method", |v| is_text(v, "pulses"), "programming by pulses"),
+    missing("program", "bias", any, "programming by pulses"),
+    missing("program", "set_voltage", any, "programming by pulses"),
+    missing("program", "reset_voltage", any, "programming by pulses"),
+    missing("program", "pulse_width", any, "programming by pulses"),
+    missing("program", "max_pulses", any, "programming by pulses"),
+    missing("program", "tolerance", any, "programming by pulses"),
+    missing("program", "passes", any, "programming by pulses"),
     missing("tune", "per", |v| is_text(v, "tile"), "a gain for each tile"),
     missing("tune", "inputs", |v| is_text(v, "data"), "tuning on data"),
 ];
@@ -58,7 +68,7 @@ pub(crate) const NON_IDEALITIES: &[&str] =
 pub(crate) fn find(section: &str, written: &Table) -> Option<(&'static str, Value, &'static str)> {
     MISSING.iter().filter(|m| m.section == section).find_map(|m| {
         let value = written.get(m.key)?;
-        let default = schema::ADC_LATER.iter().find(|field| field.name == m.key && section == "adc");
+        let default = schema::later(section).iter().find(|field| field.name == m.key);
         let stands = default.and_then(|field| field.default.value()).is_some_and(|d| same(&d, value));
         ((m.needs)(value) && !stands).then(|| (m.key, value.clone(), m.feature))
     })

@@ -101,10 +101,16 @@ impl Field {
 
     /// What is expected at this key, in words.
     pub fn expected(&self) -> String {
+        let bound = |x: f64| if x == x.trunc() && x.abs() < 1e15 { format!("{x}") } else { format!("{x:?}") };
+        // The least positive number is how a bound says "positive".
         let between = |what: &str| match (self.low.is_finite(), self.high.is_finite()) {
-            (true, true) => format!("{what} from {:?} to {:?}", self.low, self.high),
-            (true, false) => format!("{what} of at least {:?}", self.low),
-            (false, true) => format!("{what} of at most {:?}", self.high),
+            (true, false) if self.low == f64::MIN_POSITIVE => "a positive number".to_owned(),
+            (true, true) if self.low == f64::MIN_POSITIVE => {
+                format!("a positive number of at most {}", bound(self.high))
+            }
+            (true, true) => format!("{what} from {} to {}", bound(self.low), bound(self.high)),
+            (true, false) => format!("{what} of at least {}", bound(self.low)),
+            (false, true) => format!("{what} of at most {}", bound(self.high)),
             (false, false) => what.to_owned(),
         };
         let words =

@@ -17,12 +17,13 @@ pub(super) fn read(path: &Path) -> Result<Samples, DataError> {
         let line = record.position().map_or(index as u64 + 1, csv::Position::line);
         let label = record.get(0).unwrap_or_default();
         let Ok(class) = label.parse::<u32>() else {
-            if index == 0 {
+            if index == 0 && label.parse::<f64>().is_err() && record.len() > 1 {
                 // A line of column names.
                 continue;
             }
+            let shown: String = label.chars().take(40).collect();
             return Err(wrong(format!(
-                "line {line}: the label is {label:?}: expected a whole number from 0"
+                "line {line}: the label is {shown:?}: expected a whole number from 0, then values, with commas"
             )));
         };
         labels.push(class);

@@ -182,6 +182,9 @@ fn csv_lines_are_read_and_wrong_ones_named() {
         ("1,2\n0,nan\n", "line 2, column 2"),
         ("1,2\n0,1,2\n", "line 2"),
         ("1\n", "line 1"),
+        // Only words are column names, and a long line is not repeated.
+        ("1.5,2\n1,3\n", "line 1: the label is \"1.5\""),
+        (&format!("{}\n", "5;".repeat(500)), "5;\": expected"),
         ("", "no samples"),
     ] {
         let error = open(text).unwrap_err().to_string();

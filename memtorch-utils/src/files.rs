@@ -22,7 +22,8 @@ impl FileError {
 }
 
 /// Writes a file beside its place and renames it when all is written and on the disk, so that a
-/// reader sees the old file or the new one and never a part.
+/// reader sees the old file or the new one and never a part. A link is followed; what is no plain file
+/// (`/dev/stdout`, a pipe) is written as it is.
 ///
 /// # Errors
 /// Whatever the system or `write` says; the file is then as it was before.
@@ -30,8 +31,19 @@ pub fn write_atomic(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let path = path.as_ref();
-    let fail = |source| FileError::new(path, source);
+    let given = path.as_ref();
+    let fail = |source| FileError::new(given, source);
+    let mut place = given.to_owned();
+    if let Ok(there) = std::fs::metadata(given) {
+        if !there.is_file() && !there.is_dir() {
+            // A device is not to be replaced by a file.
+            let file = OpenOptions::new().write(true).open(given).map_err(fail)?;
+            let mut buffered = BufWriter::new(file);
+            return write(&mut buffered).and_then(|()| buffered.flush()).map_err(fail);
+        }
+        place = std::fs::canonicalize(given).map_err(fail)?;
+    }
+    let path = place.as_path();
     let Some(name) = path.file_name() else {
         return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file")));
     };
@@ -93,6 +105,23 @@ mod tests {
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
         write_atomic(&path, |w| w.write_all(b"new")).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_what_is_no_file_is_not_replaced() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = folder("links");
+        let (target, link, socket) = (folder.join("a.txt"), folder.join("link"), folder.join("socket"));
+        std::fs::write(&target, "old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write_atomic(&link, |w| w.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(write_atomic(&socket, |w| w.write_all(b"x")).is_err());
+        assert!(std::fs::metadata(&socket).unwrap().file_type().is_socket());
         std::fs::remove_dir_all(folder).unwrap();
     }
 

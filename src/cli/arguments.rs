@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::crossbar::arguments::Crossbar;
+
 /// Says what accuracy remains when a trained network is put on simulated memristive crossbars, and why.
 #[derive(Debug, Parser)]
 #[command(name = "memtorch", version, arg_required_else_help = true)]
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Device models
     Device(Device),
+    /// Passive crossbars: currents, effective conductances, netlists, maps
+    Crossbar(Crossbar),
     /// Run an experiment over many settings (not available in this version)
     Sweep(Later),
     /// Put the parts of a sweep together (not available in this version)

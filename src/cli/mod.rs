@@ -4,6 +4,7 @@
 
 mod arguments;
 mod context;
+mod crossbar;
 mod device;
 mod infer;
 mod init;
@@ -21,7 +22,7 @@ use arguments::{Arguments, Command};
 /// Reads the arguments of the process, does what they say, and gives the exit code: 0 done, 1 failed
 /// (with one line on stderr), 2 wrong usage.
 pub fn main(registry: Registry) -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse().and_then(checked) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
@@ -40,6 +41,14 @@ pub fn main(registry: Registry) -> ExitCode {
     }
 }
 
+/// What clap cannot know about options is wrong usage too.
+fn checked(arguments: Arguments) -> Result<Arguments, clap::Error> {
+    if let Command::Crossbar(crossbar) = &arguments.command {
+        crossbar::arguments::check(crossbar)?;
+    }
+    Ok(arguments)
+}
+
 fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
     match command {
         Command::Run(arguments) => run::execute(&arguments, registry),
@@ -47,6 +56,7 @@ fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
         Command::Inspect(arguments) => inspect::execute(&arguments, registry),
         Command::Init(arguments) => init::execute(&arguments, registry),
         Command::Device(arguments) => device::execute(&arguments, registry),
+        Command::Crossbar(arguments) => crossbar::execute(&arguments),
         Command::Sweep(_) => later("sweep", "a sweep over settings"),
         Command::Merge(_) => later("merge", "merging the parts of a sweep"),
         Command::Plot(_) => later("plot", "figures of a sweep"),

@@ -1,0 +1,203 @@
+//! `memtorch crossbar`
+
+pub(crate) mod arguments;
+mod arrays;
+mod heat_map;
+
+use memtorch_crossbar::ndarray::{Array2, Axis, s};
+use memtorch_crossbar::passive::{
+    Auto, ConjugateGradients, Detail, DeviceLaw, Newton, Ohmic, OperatingPoint, PassiveCircuit,
+    PassiveSolver, Reduce, Sinh, Solution, SparseLu, netlist, reduce,
+};
+use memtorch_utils::files::write_atomic;
+
+use super::{context, print};
+use crate::Error;
+use arguments::{Crossbar, CrossbarCommand, Effective, Map, Method, Netlist, Solve};
+use heat_map::{Panel, Scale};
+
+pub(crate) fn execute(arguments: &Crossbar) -> Result<(), Error> {
+    match &arguments.command {
+        CrossbarCommand::Solve(arguments) => solve(arguments),
+        CrossbarCommand::Effective(arguments) => effective(arguments),
+        CrossbarCommand::Netlist(arguments) => write_netlist(arguments),
+        CrossbarCommand::Map(arguments) => map(arguments),
+    }
+}
+
+/// Solves with the method that was asked for.
+fn solution(
+    circuit: &PassiveCircuit,
+    method: Method,
+    law: Option<Sinh>,
+    word: &Array2<f64>,
+    bit: &Array2<f64>,
+    detail: Detail,
+) -> Result<Solution, Error> {
+    let (word, bit) = (word.view(), bit.view());
+    if let Some(law) = law {
+        return Ok(Newton::default().solve(circuit, &law, word, bit, detail)?);
+    }
+    let solver: &dyn PassiveSolver = match method {
+        Method::Auto => &Auto::default(),
+        Method::Reduce => &Reduce::default(),
+        Method::Cg => &ConjugateGradients::default(),
+        Method::Lu => &SparseLu,
+    };
+    Ok(solver.solve(circuit, word, bit, detail)?)
+}
+
+fn solve(arguments: &Solve) -> Result<(), Error> {
+    let circuit = arrays::circuit(&arguments.circuit)?;
+    let law = arrays::law(arguments.nonlinear)?;
+    let (word, bit) = arrays::inputs(&circuit, Some(&arguments.word_line), arguments.bit_line.as_deref())?;
+    let (batched, word) = (word.batched, word.values);
+    let detail = if arguments.node_voltages.is_some() { Detail::Nodes } else { Detail::Currents };
+    let solution = context::with_threads(arguments.circuit.threads, || {
+        solution(&circuit, arguments.method, law, &word, &bit, detail)
+    })?;
+    arrays::write(&arguments.out, &solution.column_currents, batched)?;
+    if let (Some(path), Some(nodes)) = (&arguments.node_voltages, &solution.node_voltages) {
+        arrays::write(path, nodes, batched)?;
+    }
+    let delivered = (&solution.source_currents * &word).sum_axis(Axis(1))
+        - (&solution.column_currents * &bit).sum_axis(Axis(1));
+    let device_law: &dyn DeviceLaw = law.as_ref().map_or(&Ohmic, |law| law);
+    // The worst cell over all inputs, where the nodes are known.
+    let mut worst: Option<(usize, OperatingPoint)> = None;
+    if solution.node_voltages.is_some() {
+        for input in 0..word.nrows() {
+            let point =
+                OperatingPoint::new(&circuit, device_law, &solution, input, word.row(input), bit.row(input))?;
+            let lost = |point: &OperatingPoint| point.worst_drop.lost.abs();
+            if worst.as_ref().is_none_or(|(_, worst)| lost(&point) > lost(worst)) {
+                worst = Some((input, point));
+            }
+        }
+    }
+    if arguments.json {
+        let mut report = serde_json::json!({
+            "method": solution.method,
+            "word_lines": circuit.word_lines(),
+            "bit_lines": circuit.bit_lines(),
+            "inputs": word.nrows(),
+            "iterations": solution.iterations,
+            "residual": solution.residual,
+            "power": delivered.to_vec(),
+        });
+        if let Some((input, point)) = &worst {
+            let drop = point.worst_drop;
+            report["worst_drop"] = serde_json::json!({
+                "input": input, "word_line": drop.word_line, "bit_line": drop.bit_line,
+                "lost": drop.lost, "applied": drop.applied,
+            });
+        }
+        return print(&format!("{report:#}\n"));
+    }
+    let mut text = format!(
+        "{} word lines, {} bit lines, {} input(s)\nmethod: {}\n",
+        circuit.word_lines(),
+        circuit.bit_lines(),
+        word.nrows(),
+        solution.method
+    );
+    if solution.iterations > 0 {
+        text += &format!("iterations: {}, residual: {:.1e}\n", solution.iterations, solution.residual);
+    }
+    let largest = delivered.iter().fold(0.0f64, |largest, p| largest.max(*p));
+    text += &format!("largest power of an input: {largest:.4e} W\n");
+    if let Some((input, point)) = &worst {
+        let drop = point.worst_drop;
+        text += &format!(
+            "worst drop: {:.4e} V of {:.4e} V at word line {}, bit line {} (input {input})\n",
+            drop.lost, drop.applied, drop.word_line, drop.bit_line
+        );
+    }
+    print(&text)
+}
+
+fn effective(arguments: &Effective) -> Result<(), Error> {
+    let circuit = arrays::circuit(&arguments.circuit)?;
+    let effective = context::with_threads(arguments.circuit.threads, || Ok(reduce(&circuit)))?;
+    arrays::write_matrix(&arguments.out, &effective.conductances)?;
+    if let Some(path) = &arguments.bit_line_out {
+        arrays::write_matrix(path, &effective.bit_lines)?;
+    }
+    let (mut worst, mut at, mut sum) = (0.0f64, (0, 0), 0.0);
+    for (place, g) in circuit.conductances().indexed_iter().filter(|(_, g)| **g > 0.0) {
+        let loss = 1.0 - effective.conductances[place] / g;
+        sum += loss;
+        if loss.abs() > worst.abs() {
+            (worst, at) = (loss, place);
+        }
+    }
+    let mean = sum / circuit.conductances().iter().filter(|g| **g > 0.0).count().max(1) as f64;
+    if arguments.json {
+        let report = serde_json::json!({
+            "method": "star-mesh reduction",
+            "word_lines": circuit.word_lines(),
+            "bit_lines": circuit.bit_lines(),
+            "mean_loss": mean,
+            "worst_loss": { "loss": worst, "word_line": at.0, "bit_line": at.1 },
+        });
+        return print(&format!("{report:#}\n"));
+    }
+    print(&format!(
+        "{} word lines, {} bit lines\nmethod: star-mesh reduction\nmean loss of conductance: {:.3} %\nlargest change: {:.3} % at word line {}, bit line {}\n",
+        circuit.word_lines(),
+        circuit.bit_lines(),
+        100.0 * mean,
+        100.0 * worst,
+        at.0,
+        at.1
+    ))
+}
+
+fn write_netlist(arguments: &Netlist) -> Result<(), Error> {
+    let circuit = arrays::circuit(&arguments.circuit)?;
+    let law = arrays::law(arguments.nonlinear)?;
+    let (word, bit) = arrays::inputs(&circuit, Some(&arguments.word_line), arguments.bit_line.as_deref())?;
+    arrays::single("a netlist", &word.values)?;
+    let deck = netlist(&circuit, word.values.row(0), bit.row(0), law)?;
+    Ok(write_atomic(&arguments.out, |file| file.write_all(deck.as_bytes()))?)
+}
+
+fn map(arguments: &Map) -> Result<(), Error> {
+    if arguments.plot.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
+        return Err(Error::argument("--plot", arguments.plot.display(), "a file name that ends in .svg"));
+    }
+    let circuit = arrays::circuit(&arguments.circuit)?;
+    let law = arrays::law(arguments.nonlinear)?;
+    let (word, bit) =
+        arrays::inputs(&circuit, arguments.word_line.as_deref(), arguments.bit_line.as_deref())?;
+    arrays::single("a map", &word.values)?;
+    let solution = context::with_threads(arguments.circuit.threads, || {
+        solution(&circuit, Method::Auto, law, &word.values, &bit, Detail::Nodes)
+    })?;
+    let device_law: &dyn DeviceLaw = law.as_ref().map_or(&Ohmic, |law| law);
+    let point = OperatingPoint::new(&circuit, device_law, &solution, 0, word.values.row(0), bit.row(0))?;
+    let conductances = circuit.conductances().to_owned();
+    let loss = Array2::from_shape_fn(point.lost.dim(), |(i, j)| {
+        let applied = word.values[(0, i)] - bit[(0, j)];
+        // Where nothing is applied, nothing can be lost: drawn as no value.
+        if applied == 0.0 { f64::NAN } else { 100.0 * point.lost[(i, j)] / applied }
+    });
+    let panels = [
+        Panel { title: "Conductance", unit: "S", values: conductances, scale: Scale::Logarithmic },
+        Panel {
+            title: "Word-line nodes",
+            unit: "V",
+            values: point.node_voltages.slice(s![0, .., ..]).to_owned(),
+            scale: Scale::Linear,
+        },
+        Panel {
+            title: "Bit-line nodes",
+            unit: "V",
+            values: point.node_voltages.slice(s![1, .., ..]).to_owned(),
+            scale: Scale::Linear,
+        },
+        Panel { title: "Voltage lost to the wires", unit: "%", values: loss, scale: Scale::Linear },
+    ];
+    let drawing = heat_map::svg(&panels);
+    Ok(write_atomic(&arguments.plot, |file| file.write_all(drawing.as_bytes()))?)
+}

@@ -114,6 +114,9 @@ impl Document {
             let Some((name, next)) = inner.iter().next().map(|(n, v)| (n.to_owned(), v.clone())) else {
                 break;
             };
+            if inner.len() > 1 {
+                return Err(Error::argument("--set", option, "one KEY=VALUE; give the option several times"));
+            }
             segments.push(name);
             value = next;
             depth -= 1;
@@ -340,6 +343,8 @@ mod tests {
             ("adc.bits", "KEY=VALUE"),
             ("=3", "--set"),
             ("a b=3", "--set"),
+            ("seed=1\nadc.bits=8", "one KEY=VALUE"),
+            ("adc.bits=8\nadc.read=\"each\"", "one KEY=VALUE"),
             ("seed.x=3", "a table"),
             ("nonideality.1.lrs=0.1", "an entry from 0 to 0"),
             ("nonideality.x.lrs=0.1", "an entry from 0 to 0"),

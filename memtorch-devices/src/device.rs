@@ -4,9 +4,12 @@ use std::sync::Arc;
 use memtorch_utils::Distribution;
 use memtorch_utils::config::{self, ConfigError, Field, Kind, Table, Value};
 
-use crate::DeviceError;
+use crate::job::Job;
+use crate::{DeviceError, DeviceModel, kernel};
 
 /// A device model behind a pointer: what populations, crossbars and configurations need of one.
+///
+/// Every [`DeviceModel`] is one; it is not implemented by hand.
 pub trait Device: Debug + Send + Sync {
     /// The name in configurations: lower case, words joined by `-`.
     fn name(&self) -> &'static str;
@@ -32,6 +35,75 @@ pub trait Device: Debug + Send + Sync {
 
     /// Nominal resistance of the OFF state in ohm.
     fn r_off(&self) -> f64;
+
+    /// The time step of a trace in s.
+    fn time_step(&self) -> f64;
+
+    /// The conductance at the beginning in S.
+    fn start_conductance(&self) -> f64;
+
+    /// Whether the current is the conductance times the voltage at any voltage.
+    fn is_ohmic(&self) -> bool;
+
+    /// Computes something for a run of devices, with the fastest kernels of this machine. The bits do
+    /// not depend on which these are.
+    fn run(&self, job: Job<'_>);
+}
+
+impl<M: DeviceModel> Device for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        M::FIELDS
+    }
+
+    fn parameter_names(&self) -> &'static [&'static str] {
+        M::PARAMETERS
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.nominal()
+    }
+
+    fn check(&self, values: &[f64]) -> Result<(), DeviceError> {
+        if values.len() != M::PARAMETERS.len() {
+            let expected = format!("{} values", M::PARAMETERS.len());
+            return Err(DeviceError::Parameter { parameter: "values", value: values.len() as f64, expected });
+        }
+        self.validate(values)
+    }
+
+    fn r_on(&self) -> f64 {
+        nominal(self, "r_on")
+    }
+
+    fn r_off(&self) -> f64 {
+        nominal(self, "r_off")
+    }
+
+    fn time_step(&self) -> f64 {
+        DeviceModel::time_step(self)
+    }
+
+    fn start_conductance(&self) -> f64 {
+        DeviceModel::start_conductance(self).unwrap_or_else(|| 1.0 / Device::r_on(self))
+    }
+
+    fn is_ohmic(&self) -> bool {
+        M::OHMIC
+    }
+
+    fn run(&self, job: Job<'_>) {
+        kernel::run(self, job);
+    }
+}
+
+/// A parameter that every model has.
+fn nominal<M: DeviceModel>(model: &M, name: &str) -> f64 {
+    let at = M::PARAMETERS.iter().position(|parameter| *parameter == name);
+    at.and_then(|at| model.nominal().get(at).copied()).unwrap_or(f64::NAN)
 }
 
 /// How a configuration makes a device model: one row of a registry.
@@ -43,6 +115,17 @@ pub struct DeviceEntry {
     pub fields: &'static [Field],
     /// Makes the model from a table that [`config::check`] has completed.
     pub build: fn(&Table) -> Result<Arc<dyn Device>, DeviceError>,
+}
+
+impl DeviceEntry {
+    /// The row of a model.
+    pub const fn of<M: DeviceModel>() -> Self {
+        Self { name: M::NAME, fields: M::FIELDS, build: build::<M> }
+    }
+}
+
+fn build<M: DeviceModel>(table: &Table) -> Result<Arc<dyn Device>, DeviceError> {
+    Ok(Arc::new(M::from_table(table)?))
 }
 
 /// A device model together with the parameters that vary from device to device.

@@ -1,11 +1,26 @@
-//! Memristive device models and populations of them.
+#![doc = include_str!("../README.md")]
 
 mod device;
 mod error;
 mod fabrication;
+mod job;
+mod kernel;
+mod lane;
+mod model;
 pub mod models;
+mod parameters;
+mod population;
+mod trace;
+mod window;
 
 pub use device::{Device, DeviceEntry, DeviceSpec};
 pub use error::DeviceError;
 pub use fabrication::{DeviceParameters, Parameter, VaryReport};
+pub use job::{Job, Noise, Record, Task, Waveform};
+pub use lane::{Lane, Lanes};
+pub use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 pub use memtorch_utils::{Distribution, Stream};
+pub use model::DeviceModel;
+pub use population::{CpuPopulations, Population, PopulationBackend};
+pub use trace::{Trace, sine, trace, triangle};
+pub use window::Window;

@@ -1,0 +1,73 @@
+use std::fmt::Debug;
+
+use memtorch_utils::config::{Field, Table};
+
+use crate::{DeviceError, Lane};
+
+/// A device model: what a researcher writes.
+///
+/// All functions are plain arithmetic on [`Lane`]s, written once; populations run them on as many devices
+/// at a time as the processor takes. Mark each `#[inline(always)]`: without it the model is right and many times
+/// slower.
+///
+/// `values` hold the numeric parameters in the order of [`DeviceModel::PARAMETERS`], in SI units, `r_on` and
+/// `r_off` among them. The state is one number a device. From this one `impl` come populations, distributions of
+/// any parameter, traces, crossbars, every non-ideality and configuration by name
+/// ([`DeviceEntry::of`](crate::DeviceEntry::of)).
+pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
+    /// The name in configurations: lower case, words joined by `-`.
+    const NAME: &'static str;
+
+    /// The numeric parameters that may differ from device to device; `r_on` and `r_off` must be among them.
+    const PARAMETERS: &'static [&'static str];
+
+    /// Everything that can be set: the numeric parameters (of kind
+    /// [`Kind::Parameter`](crate::Kind::Parameter)), `time_step`, `start_conductance` and options.
+    const FIELDS: &'static [Field];
+
+    /// Whether a step draws a standard normal number for each device.
+    const NOISE: bool = false;
+
+    /// Whether the current is the conductance times the voltage at any voltage.
+    const OHMIC: bool = true;
+
+    /// Parameters made ready for many steps.
+    type Prepared<L: Lane>: Copy;
+
+    /// Makes the model from a table that was checked against [`DeviceModel::FIELDS`].
+    ///
+    /// # Errors
+    /// Combinations that are not possible.
+    fn from_table(table: &Table) -> Result<Self, DeviceError>;
+
+    /// The nominal values.
+    fn nominal(&self) -> Vec<f64>;
+
+    /// The time step of a trace, in s.
+    fn time_step(&self) -> f64;
+
+    /// The conductance at the beginning, in S; `None` for `1 / r_on`.
+    fn start_conductance(&self) -> Option<f64>;
+
+    /// Whether a device with these values is possible.
+    ///
+    /// # Errors
+    /// The parameter, its value and what was expected.
+    fn validate(&self, values: &[f64]) -> Result<(), DeviceError>;
+
+    /// Makes parameters ready: whatever does not change from step to step.
+    fn prepare<L: Lane>(&self, values: &[L]) -> Self::Prepared<L>;
+
+    /// The conductance that a read gives, in S.
+    fn conductance<L: Lane>(&self, prepared: &Self::Prepared<L>, state: L) -> L;
+
+    /// The state whose read gives a conductance in S.
+    fn state<L: Lane>(&self, prepared: &Self::Prepared<L>, conductance: L) -> L;
+
+    /// The current in A at a voltage in V.
+    fn current<L: Lane>(&self, prepared: &Self::Prepared<L>, state: L, voltage: L) -> L;
+
+    /// The state after `dt` seconds at a voltage, within its bounds. `normal` is a standard normal number,
+    /// or 0 for models without noise.
+    fn step<L: Lane>(&self, prepared: &Self::Prepared<L>, state: L, voltage: L, dt: f64, normal: L) -> L;
+}

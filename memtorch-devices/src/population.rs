@@ -1,0 +1,190 @@
+use rayon::prelude::*;
+
+use memtorch_utils::Stream;
+
+use crate::job::{Job, Noise, Task, Waveform};
+use crate::{DeviceError, DeviceParameters};
+
+/// Devices with states: struct of arrays, parameters that are alike stored once.
+///
+/// Results do not depend on threads, on the instruction set or on how a population is split.
+#[derive(Clone, Debug)]
+pub struct Population {
+    parameters: DeviceParameters,
+    states: Vec<f64>,
+    stream: Stream,
+    first_device: u64,
+    steps: u64,
+}
+
+/// Devices of one task: a multiple of every width, small enough for the first-level cache.
+const BLOCK: usize = 1024;
+
+impl Population {
+    /// Devices at their model's conductance at the beginning, each clipped to its own bounds.
+    ///
+    /// `stream` gives the noise of models that have one.
+    pub fn new(parameters: DeviceParameters, stream: Stream) -> Self {
+        let start = parameters.model().start_conductance();
+        let states = vec![0.0; parameters.len()];
+        let mut population = Self { parameters, states, stream, first_device: 0, steps: 0 };
+        let targets = vec![start; population.len()];
+        population.write(&targets);
+        population
+    }
+
+    /// Numbers its devices from this one on, as a part of a larger population.
+    pub fn starting_at(mut self, first_device: u64) -> Self {
+        self.first_device = first_device;
+        self
+    }
+
+    /// How many devices there are.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// How the devices were fabricated.
+    pub fn parameters(&self) -> &DeviceParameters {
+        &self.parameters
+    }
+
+    /// The state of each device, in the model's own terms.
+    pub fn states(&self) -> &[f64] {
+        &self.states
+    }
+
+    /// Sets conductances in S, one a device, each clipped to the device's own bounds. Gives what was set.
+    ///
+    /// # Errors
+    /// Another number of conductances than devices; one that is not positive and finite.
+    pub fn set_conductances(&mut self, conductances: &[f64]) -> Result<Vec<f64>, DeviceError> {
+        self.fits("conductances", conductances.len())?;
+        if let Some(value) = conductances.iter().find(|g| !(**g > 0.0 && g.is_finite())) {
+            let expected = "a positive, finite number of siemens".to_owned();
+            return Err(DeviceError::Parameter { parameter: "conductance", value: *value, expected });
+        }
+        self.write(conductances);
+        Ok(self.conductances())
+    }
+
+    fn write(&mut self, conductances: &[f64]) {
+        let Self { parameters, states, .. } = self;
+        states.par_chunks_mut(BLOCK).zip(conductances.par_chunks(BLOCK)).enumerate().for_each(
+            |(block, (states, conductances))| {
+                let task = Task::States { conductances, states };
+                parameters.model().run(Job { parameters: parameters.values(), first: block * BLOCK, task });
+            },
+        );
+    }
+
+    /// What each device conducts, in S.
+    pub fn conductances(&self) -> Vec<f64> {
+        let mut found = vec![0.0; self.len()];
+        found.par_chunks_mut(BLOCK).zip(self.states.par_chunks(BLOCK)).enumerate().for_each(
+            |(block, (conductances, states))| {
+                let task = Task::Conductances { states, conductances };
+                self.run(block * BLOCK, task);
+            },
+        );
+        found
+    }
+
+    /// The current of each device in A at a voltage of its own in V, without moving it.
+    ///
+    /// # Errors
+    /// Another number of voltages than devices.
+    pub fn currents(&self, voltages: &[f64]) -> Result<Vec<f64>, DeviceError> {
+        self.fits("voltages", voltages.len())?;
+        let mut found = vec![0.0; self.len()];
+        found
+            .par_chunks_mut(BLOCK)
+            .zip(self.states.par_chunks(BLOCK))
+            .zip(voltages.par_chunks(BLOCK))
+            .enumerate()
+            .for_each(|(block, ((currents, states), voltages))| {
+                self.run(block * BLOCK, Task::Currents { states, voltages, currents });
+            });
+        Ok(found)
+    }
+
+    /// Steps all devices through a waveform, `dt` seconds a step, with the backend of this crate.
+    ///
+    /// # Errors
+    /// A time step that is not positive and finite; a waveform that does not fit the devices.
+    pub fn advance(&mut self, waveform: Waveform<'_>, dt: f64) -> Result<(), DeviceError> {
+        CpuPopulations.advance(self, waveform, dt)
+    }
+
+    fn run(&self, first: usize, task: Task<'_>) {
+        self.parameters.model().run(Job { parameters: self.parameters.values(), first, task });
+    }
+
+    fn fits(&self, what: &'static str, found: usize) -> Result<(), DeviceError> {
+        if found == self.len() {
+            return Ok(());
+        }
+        let expected = format!("{}, one for each device", self.len());
+        Err(DeviceError::Parameter { parameter: what, value: found as f64, expected })
+    }
+}
+
+/// Computes on populations: the door behind which the CPU and a GPU stand.
+pub trait PopulationBackend: std::fmt::Debug + Send + Sync {
+    /// The name in configurations and reports.
+    fn name(&self) -> &'static str;
+
+    /// Steps all devices through a waveform, `dt` seconds a step.
+    ///
+    /// # Errors
+    /// As [`Population::advance`]; whatever the backend lacks.
+    fn advance(
+        &self,
+        population: &mut Population,
+        waveform: Waveform<'_>,
+        dt: f64,
+    ) -> Result<(), DeviceError>;
+}
+
+/// Populations on the CPU: rayon over blocks, the loop over time inside a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuPopulations;
+
+impl PopulationBackend for CpuPopulations {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn advance(
+        &self,
+        population: &mut Population,
+        waveform: Waveform<'_>,
+        dt: f64,
+    ) -> Result<(), DeviceError> {
+        if !(dt > 0.0 && dt.is_finite()) {
+            let expected = "a positive number of seconds".to_owned();
+            return Err(DeviceError::Parameter { parameter: "time step", value: dt, expected });
+        }
+        if let Waveform::Each { voltages, devices } = waveform {
+            population.fits("devices of the waveform", devices)?;
+            if devices > 0 && voltages.len() % devices != 0 {
+                let expected = format!("a multiple of {devices}, one for each device and step");
+                let value = voltages.len() as f64;
+                return Err(DeviceError::Parameter { parameter: "voltages", value, expected });
+            }
+        }
+        let Population { parameters, states, stream, first_device, steps } = population;
+        let noise = Noise { stream: *stream, first_step: *steps, first_device: *first_device };
+        states.par_chunks_mut(BLOCK).enumerate().for_each(|(block, states)| {
+            let task = Task::Advance { states, waveform, dt, noise, record: None };
+            parameters.model().run(Job { parameters: parameters.values(), first: block * BLOCK, task });
+        });
+        *steps += waveform.steps() as u64;
+        Ok(())
+    }
+}

@@ -42,6 +42,11 @@ pub(crate) fn run_portable<M: DeviceModel>(model: &M, job: Job<'_>) {
     lanes::<M, 4>(model, job);
 }
 
+/// One device after another.
+pub(crate) fn run_single<M: DeviceModel>(model: &M, job: Job<'_>) {
+    lanes::<M, 1>(model, job);
+}
+
 #[inline(always)]
 fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
     let prepared = |offset: usize, count: usize| -> M::Prepared<Lanes<W>> {
@@ -99,7 +104,7 @@ fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
     }
 }
 
-/// No model has more parameters than this; [`crate::contract`] checks it.
+/// No model may have more parameters than this; [`crate::contract`] checks it.
 pub(crate) const MAX_PARAMETERS: usize = 48;
 
 #[inline(always)]

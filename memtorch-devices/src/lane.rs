@@ -63,10 +63,11 @@ pub trait Lane:
         self.zip(other, |a, b| if a > b { a } else { b })
     }
 
-    /// Each number between two bounds.
+    /// Each number between two bounds; what is not a number stays so, that a fault is seen.
     #[inline(always)]
     fn clamp(self, low: Self, high: Self) -> Self {
-        self.max(low).min(high)
+        let above = self.zip(low, |x, low| if x < low { low } else { x });
+        above.zip(high, |x, high| if x > high { high } else { x })
     }
 
     /// The magnitude.
@@ -465,6 +466,14 @@ mod tests {
         assert!(one(Lane::ln, -1.0).is_nan() && one(Lane::exp, f64::NAN).is_nan());
         assert_eq!(one(Lane::ln_1p, 0.0), 0.0);
         assert_eq!(one(Lane::sinh, -0.0).to_bits(), (-0.0f64).to_bits());
+    }
+
+    #[test]
+    fn clamping_does_not_hide_what_is_not_a_number() {
+        let Lanes([below, within, above, none]) =
+            Lanes([-3.0, 0.5, f64::INFINITY, f64::NAN]).clamp(Lanes([0.0; 4]), Lanes([1.0; 4]));
+        assert_eq!((below, within, above), (0.0, 0.5, 1.0));
+        assert!(none.is_nan());
     }
 
     #[test]

@@ -164,6 +164,8 @@ impl DeviceModel for StanfordPku {
             positive("t_ox", p.t_ox),
             positive("t_smth", p.t_smth),
             ("r_th", p.r_th, p.r_th >= 0.0, "a number of at least 0"),
+            // The hyperbolic sine of the read voltage must be a number.
+            ("v_0", p.v_0, p.v_0 >= p.v_read / 700.0, "at least v_read / 700"),
             (
                 "r_on",
                 p.r_on,

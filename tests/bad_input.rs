@@ -107,6 +107,8 @@ fn experiment_files_that_are_wrong() {
         ),
         // Layers that are not there.
         ("[layers.\"conv*\".adc]\nbits = 4\n", &["e.toml:10", "\"conv*\"", "fc1, fc2"]),
+        // A layer that stays digital.
+        ("[layers.fc1]\npatch = false\n[layers.fc1.adc]\nbits = 1\n", &["e.toml:13", "layers.fc1.adc.bits"]),
         // Features that are not there yet.
         ("[program]\ntolerance = 0.1\n", &["program.tolerance", "not available in this version"]),
         ("[crossbar]\nslices = 3\n", &["crossbar.slices", "not available in this version"]),
@@ -164,6 +166,11 @@ fn options_that_are_wrong() {
         (&["--set", "adc.bits=many"], &["--set adc.bits=many", "\"many\""]),
         (&["--set", "nonideality.3.hrs=0.1"], &["nonideality"]),
         (&["--set", "layers.\"x*\".adc.bits=4"], &["\"x*\""]),
+        // An error in a table that the option made names the option, not the file.
+        (&["--set", "x.y=4"], &["--set x.y=4", "unknown key `x`"]),
+        (&["--set", "layers.fc1.data.limit=4"], &["--set layers.fc1.data.limit=4", "`layers.fc1.data`"]),
+        (&["--set", "model.onnx="], &["--set model.onnx=", "the path of a file"]),
+        (&["--set", "data.images="], &["--set data.images=", "the path of a file"]),
         (&["--backend", "tpu"], &["--backend", "cpu, cuda"]),
         (&["--backend", "cuda"], &["cuda"]),
         (&["--images", "x"], &["--images", "data.images"]),
@@ -260,11 +267,15 @@ fn arrays_that_do_not_fit_a_network() {
     let mut values = vec![0.5; 1568];
     values[784 + 29] = f32::NAN;
     put("nan.npy", &[2, 1, 28, 28], NpyData::F32(values));
+    let mut values = vec![0.5; 784];
+    values[3] = 1e300;
+    put("large.npy", &[1, 1, 28, 28], NpyData::F64(values));
     std::fs::write(folder.path().join("text.npy"), "no array").unwrap();
     for (input, out, words) in [
         ("shape.npy", "y.npy", &["input", "[2, 1, 28, 27]"][..]),
         ("empty.npy", "y.npy", &["empty.npy", "not empty"]),
         ("nan.npy", "y.npy", &["nan.npy", "NaN", "[1, 0, 1, 1]"]),
+        ("large.npy", "y.npy", &["large.npy", "1e300", "[0, 0, 0, 3]", "up to 3.4"]),
         ("text.npy", "y.npy", &["text.npy", "numpy"]),
         ("gone.npy", "y.npy", &["gone.npy"]),
         ("good.npy", "no/such/y.npy", &["no/such"]),
@@ -275,6 +286,7 @@ fn arrays_that_do_not_fit_a_network() {
         says(&line(&ran, 1), words);
         assert!(!folder.path().join("y.npy").exists());
     }
+    says(&line(&memtorch_in(folder.path(), &["run", &model]), 1), &["mlp.onnx", "--images and --labels"]);
     let set = ["infer", &model, "--input", "good.npy", "--out", "y.npy", "--set", "adc.bits=8"];
     says(&line(&memtorch_in(folder.path(), &set), 1), &["--set", "--experiment"]);
     let named = ["infer", &model, "--input", "input=good.npy", "--out", "logits=y.npy"];

@@ -116,6 +116,19 @@ fn the_resolved_experiment_gives_the_same_bytes() {
     assert_eq!(first, again);
 }
 
+/// A section [adc] for some layers brings its default bits to them, with and without an [adc] for all.
+#[test]
+fn a_converter_for_some_layers_only_survives_the_resolved_experiment() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = experiment("lenet5", "[device]\nmodel = \"vteam\"\n[layers.\"conv*\".adc]\nread = \"each\"\n");
+    let first = run(folder.path(), &text, "a", &["--limit", "8"]);
+    let results: serde_json::Value = serde_json::from_str(&first).unwrap();
+    let converted: Vec<bool> = (0..5).map(|i| !results["layers"][i]["adc_clipped"].is_null()).collect();
+    assert_eq!(converted, [true, true, false, false, false]);
+    memtorch_in(folder.path(), &["run", "a/experiment.toml", "--out", "b"]).done();
+    assert_eq!(first, std::fs::read_to_string(folder.path().join("b/results.json")).unwrap());
+}
+
 #[test]
 fn results_do_not_depend_on_threads_and_do_on_the_seed() {
     let folder = tempfile::tempdir().unwrap();

@@ -119,7 +119,19 @@ fn read(port: &Port, path: &Path) -> Result<Tensor, Error> {
             Data::I64(list.into_iter().map(i64::from).collect::<Vec<_>>().into())
         }
         (ElementType::Bool, NpyData::Bool(list)) => Data::Bool(list.into()),
-        (ElementType::F32, data) => Data::F32(NpyArray { shape: shape.clone(), data }.into_f32().into()),
+        (ElementType::F32, data) => {
+            let exact = NpyArray { shape: shape.clone(), data };
+            let single = NpyArray::from_f32(&shape, exact.clone().into_f32());
+            if let Some((index, _)) = single.first_not_finite() {
+                let at = index.iter().zip(&shape).fold(0, |flat, (i, n)| flat * n + i);
+                let value = exact.into_f64().get(at).copied().unwrap_or(f64::INFINITY);
+                return Err(wrong(
+                    format!("{value:e} at {index:?}"),
+                    format!("numbers up to {:e}", f32::MAX),
+                ));
+            }
+            Data::F32(single.into_f32().into())
+        }
         (element, _) => {
             return Err(wrong("an array of another type".to_owned(), format!("{element}")));
         }

@@ -76,6 +76,10 @@ fn document(arguments: &Run) -> Result<(Document, Option<String>), Error> {
         document.table.insert("data", Value::Table(data));
     }
     context::apply(&mut document, &arguments.compute)?;
+    if document.table.get("data").is_none() {
+        let expected = "--images and --labels too, or an experiment file";
+        return Err(Error::argument("run", arguments.input.display(), expected));
+    }
     let mut assumed = None;
     let device = document.table.get("device").and_then(Value::as_table).cloned().unwrap_or_default();
     if device.get("model").is_none() {
@@ -205,9 +209,17 @@ fn write_files(
         experiment.set_limit(limit);
     }
     let threads = arguments.compute.threads.map_or_else(rayon::current_num_threads, usize::from);
+    let data = |key| {
+        let path = experiment.data.as_ref()?.get(key)?.as_text()?;
+        Some(absolute(&experiment.folder.join(path)))
+    };
     let run = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
         "input": absolute(&arguments.input),
+        "model": absolute(&experiment.network()?.0),
+        "images": data("images"),
+        "labels": data("labels"),
+        "out": absolute(folder),
         "backend": arguments.compute.backend,
         "threads": threads,
         "seconds": {

@@ -121,9 +121,16 @@ impl Document {
             value = next;
             depth -= 1;
         }
-        let path = segments.iter().fold(String::new(), |path, segment| join(&path, segment));
+        let existing = existing(&self.table, &segments);
         insert(&mut self.table, &segments, value).map_err(fail)?;
-        // What stood below the key is gone.
+        // The tables that the option makes are its own, and what stood below the key is gone.
+        let mut path = String::new();
+        for (index, segment) in segments.iter().enumerate() {
+            path = join(&path, segment);
+            if index >= existing {
+                self.origins.insert(path.clone(), origin.clone());
+            }
+        }
         let below = format!("{path}.");
         self.origins.retain(|key, _| !key.starts_with(&below));
         self.origins.insert(path, origin);
@@ -165,6 +172,27 @@ pub(crate) fn join(path: &str, name: &str) -> String {
 
 fn toml_text(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+/// How many names of a path are there already.
+fn existing(table: &Table, path: &[String]) -> usize {
+    let [first, rest @ ..] = path else { return 0 };
+    let mut count = 1;
+    let mut value = match table.get(first) {
+        Some(value) => value,
+        None => return 0,
+    };
+    for name in rest {
+        let next = match value {
+            Value::Table(table) => table.get(name),
+            Value::List(list) => name.parse::<usize>().ok().and_then(|index| list.get(index)),
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        value = next;
+        count += 1;
+    }
+    count
 }
 
 fn insert(table: &mut Table, path: &[String], value: Value) -> Result<(), ConfigError> {
@@ -334,6 +362,10 @@ mod tests {
         assert_eq!(get(&["device", "r_on", "normal", "std"]), Some(Value::Real(0.1)));
         assert_eq!(get(&["data", "images"]), Some(Value::Text("/a b/c=d.gz".to_owned())));
         assert_eq!(d.origin("adc.bits"), Origin::Set("adc.bits=8".to_owned()));
+        // A table that the option made is the option's; one of the file stays the file's.
+        assert_eq!(d.origin("adc"), Origin::Set("adc.bits=8".to_owned()));
+        assert_eq!(d.origin("layers.\"conv*\""), Origin::Set("layers.\"conv*\".adc.bits=6".to_owned()));
+        assert_eq!(d.origin("nonideality.0"), Origin::Line("a.toml".into(), 1));
     }
 
     #[test]

@@ -47,11 +47,12 @@ impl Experiment {
             .iter()
             .map(|layer| {
                 let (sections, patch) = self.overlaid(layer);
+                // What is written for a layer that stays digital must be right too.
+                let hardware = self.hardware(&sections, registry)?;
                 if let Some(pattern) = patch {
                     let reason = format!("patch = false for {pattern:?}");
                     return Ok(LayerPlan { hardware: None, reason });
                 }
-                let hardware = self.hardware(&sections, registry)?;
                 Ok(LayerPlan { hardware: Some(hardware), reason: String::new() })
             })
             .collect()

@@ -109,6 +109,15 @@ impl Experiment {
         };
         let model = checked("model", schema::MODEL)?;
         let data = checked("data", datasets::FIELDS)?;
+        for (name, table, key) in
+            [("model", &model, "onnx"), ("data", &data, "images"), ("data", &data, "labels")]
+        {
+            let path = table.as_ref().and_then(|table| table.get(key)).and_then(Value::as_text);
+            if path == Some("") {
+                let key = format!("{name}.{key}");
+                return Err(document.error(ConfigError::value(key, "\"\"", "the path of a file")));
+            }
+        }
         if let Some((key, value, feature)) = data.as_ref().and_then(|data| unavailable::find("data", data)) {
             let (key, value) = (format!("data.{key}"), value.to_string());
             return Err(Error::Unavailable { origin: document.origin(&key), key, value, feature });

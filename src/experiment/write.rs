@@ -36,8 +36,14 @@ impl Experiment {
             section(&mut text, "[data]", &absolute(data, &["images", "labels"]), datasets::FIELDS);
         }
         let complete = self.complete(&self.sections, registry)?;
+        // A section [adc] that only some layers have brings them its defaults, which an ideal [adc] for all
+        // would take from them.
+        let none = !self.sections.tables.contains_key("adc");
+        let only_layers = none && self.layers.iter().any(|(_, table)| table.get("adc").is_some());
         for name in schema::LAYER_SECTIONS {
-            if let Some(table) = complete.tables.get(name) {
+            if *name == "adc" && only_layers {
+                text.push_str("\n# no [adc] but that of layers below: currents are read exactly elsewhere\n");
+            } else if let Some(table) = complete.tables.get(name) {
                 section(&mut text, &format!("[{name}]"), table, &[]);
             }
         }

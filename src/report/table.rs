@@ -1,7 +1,5 @@
 //! What a person reads first.
 
-use std::collections::BTreeMap;
-
 use super::{LayerReport, RunReport};
 
 /// The report as text of at most about 110 columns.
@@ -96,34 +94,49 @@ fn align(rows: &[[String; 11]]) -> String {
     text
 }
 
-/// One line for each number of each step: the sum of counts, the mean of all else.
+/// The numbers of one step over all layers.
+struct Sum<'a> {
+    index: usize,
+    kind: &'a str,
+    what: &'a str,
+    unit: &'static str,
+    is_sum: bool,
+    sum: f64,
+    count: usize,
+}
+
+/// One line for each number of each step: the sum of counts, the mean of all else. Layers may have lists
+/// of their own, so a place in the list may have several kinds.
 fn steps(layers: &[LayerReport]) -> String {
-    let mut kinds = BTreeMap::new();
-    let mut sums: Vec<(usize, String, f64, usize, &'static str, bool)> = Vec::new();
+    let mut sums: Vec<Sum<'_>> = Vec::new();
     for step in layers.iter().flat_map(|layer| &layer.nonidealities) {
-        kinds.insert(step.index, step.kind.clone());
         for effect in &step.effects {
-            let known =
-                sums.iter_mut().find(|(index, what, ..)| *index == step.index && *what == effect.what);
-            match known {
-                Some((_, _, sum, count, ..)) => {
-                    *sum += effect.value;
-                    *count += 1;
-                }
-                None => {
-                    sums.push((step.index, effect.what.clone(), effect.value, 1, effect.unit, effect.is_sum));
-                }
+            let same = |sum: &&mut Sum<'_>| {
+                (sum.index, sum.kind, sum.what) == (step.index, step.kind.as_str(), effect.what.as_str())
+            };
+            if let Some(sum) = sums.iter_mut().find(same) {
+                sum.sum += effect.value;
+                sum.count += 1;
+            } else {
+                sums.push(Sum {
+                    index: step.index,
+                    kind: &step.kind,
+                    what: &effect.what,
+                    unit: effect.unit,
+                    is_sum: effect.is_sum,
+                    sum: effect.value,
+                    count: 1,
+                });
             }
         }
     }
+    sums.sort_by_key(|sum| (sum.index, sum.kind));
     let mut text = String::new();
-    for (index, kind) in kinds {
-        for (_, what, sum, count, unit, is_sum) in sums.iter().filter(|(i, ..)| *i == index) {
-            let number = if *is_sum { format!("{sum}") } else { format!("{:.4e}", sum / *count as f64) };
-            let over = if *is_sum { "" } else { " (mean over arrays)" };
-            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
-            text.push_str(&format!("  {index} {kind}: {what}: {number}{unit}{over}\n"));
-        }
+    for Sum { index, kind, what, unit, is_sum, sum, count } in sums {
+        let number = if is_sum { format!("{sum}") } else { format!("{:.4e}", sum / count as f64) };
+        let over = if is_sum { "" } else { " (mean over arrays)" };
+        let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+        text.push_str(&format!("  {index} {kind}: {what}: {number}{unit}{over}\n"));
     }
     text
 }

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::lane::Lane;
+use super::pool::Pool;
 
 /// How many nodes a block shares with the outside at each of its sides. All sides that exist have
 /// the length of the side; at an open edge of the array there is none.
@@ -41,10 +42,15 @@ impl<T: Lane> Block<T> {
     /// One cell: the segment at its left, its device, the segment at its top; whether its word-line
     /// node is the right port and its bit-line node the bottom port.
     #[inline(always)]
-    pub(super) fn cell(left: T, device: T, top: T, right_port: bool, bottom_port: bool) -> Self {
+    pub(super) fn cell(
+        [left, device, top]: [T; 3],
+        right_port: bool,
+        bottom_port: bool,
+        pool: &mut Pool<T>,
+    ) -> Self {
         let ports = Ports { left: 1, right: right_port as usize, top: 1, bottom: bottom_port as usize };
         let n = ports.count();
-        let mut between = vec![T::default(); n * n];
+        let mut between = pool.zeros(n * n);
         match (right_port, bottom_port) {
             // left 0, word node 1, top 2, bit node 3
             (true, true) => {
@@ -91,7 +97,7 @@ pub(super) struct Joint<T> {
 /// Puts `second` to the right of `first` (or below it): the shared nodes are first's right (bottom)
 /// and second's left (top) ports.
 #[inline(always)]
-pub(super) fn join<T: Lane>(first: &Block<T>, second: &Block<T>, below: bool) -> Joint<T> {
+pub(super) fn join<T: Lane>(first: Block<T>, second: Block<T>, below: bool, pool: &mut Pool<T>) -> Joint<T> {
     let (a, b) = (first.ports, second.ports);
     let (ports, out, into) = if below {
         let ports = Ports { left: a.left + b.left, right: a.right + b.right, top: a.top, bottom: b.bottom };
@@ -105,9 +111,9 @@ pub(super) fn join<T: Lane>(first: &Block<T>, second: &Block<T>, below: bool) ->
     let mut joint = Joint {
         shared,
         ports,
-        inner: vec![T::default(); shared * shared],
-        coupling: vec![T::default(); shared * p],
-        outer: vec![T::default(); p * p],
+        inner: pool.zeros(shared * shared),
+        coupling: pool.zeros(shared * p),
+        outer: pool.zeros(p * p),
     };
     // Where each side of each block goes among the ports of the union.
     let to = ports.sides();
@@ -120,8 +126,10 @@ pub(super) fn join<T: Lane>(first: &Block<T>, second: &Block<T>, below: bool) ->
         }
         start
     };
-    scatter(first, out, starts(&a, false), &mut joint);
-    scatter(second, into, starts(&b, true), &mut joint);
+    scatter(&first, out, starts(&a, false), &mut joint);
+    scatter(&second, into, starts(&b, true), &mut joint);
+    pool.give_back(first.between);
+    pool.give_back(second.between);
     joint
 }
 

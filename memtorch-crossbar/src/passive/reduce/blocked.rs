@@ -1,12 +1,13 @@
 use super::block::{Block, Joint};
 use super::kernel::multiply_add;
-use super::star_mesh::add_scaled;
+use super::pool::Pool;
+use super::star_mesh::{add_scaled, sum};
 
 /// From how many shared nodes on panels are faster than single nodes.
 pub(super) const WORTHWHILE: usize = 16;
 
 /// Nodes eliminated before the rest hears of them.
-const PANEL: usize = 32;
+const PANEL: usize = 16;
 
 /// Columns of a symmetric update that are computed at a time: less below the diagonal is wasted.
 const STRIPE: usize = 96;
@@ -16,7 +17,7 @@ const STRIPE: usize = 96;
 /// All ports together stand in for the rest of the network while the shared nodes are factored, as
 /// only the sum of what leads to them enters the pivots.
 #[inline(always)]
-pub(super) fn eliminate(joint: Joint<f64>) -> Block<f64> {
+pub(super) fn eliminate(joint: Joint<f64>, pool: &mut Pool<f64>) -> Block<f64> {
     let Joint { shared: n, ports, mut inner, mut coupling, mut outer } = joint;
     let p = ports.count();
     let mut to_ports: Vec<f64> = coupling.chunks(p.max(1)).map(sum).collect();
@@ -69,27 +70,17 @@ pub(super) fn eliminate(joint: Joint<f64>) -> Block<f64> {
             }
         }
     }
-    let mut shares = coupling.clone();
-    for (row, inverse) in shares.chunks_mut(p.max(1)).zip(&inverse) {
-        row.iter_mut().for_each(|c| *c *= inverse);
+    let mut shares = pool.zeros(n * p);
+    let rows = shares.chunks_mut(p.max(1)).zip(coupling.chunks(p.max(1)));
+    for ((row, coupled), inverse) in rows.zip(&inverse) {
+        row.iter_mut().zip(coupled).for_each(|(share, c)| *share = c * inverse);
     }
     for left in (0..p).step_by(STRIPE) {
         let right = (left + STRIPE).min(p);
         multiply_add([right, n, right - left], &shares, [1, p], &coupling[left..], p, &mut outer[left..], p);
     }
+    pool.give_back(inner);
+    pool.give_back(coupling);
+    pool.give_back(shares);
     Block { ports, between: outer }
-}
-
-/// The sum in a fixed order, in several chains.
-#[inline(always)]
-fn sum(numbers: &[f64]) -> f64 {
-    let mut chains = [0.0; 8];
-    let chunks = numbers.chunks_exact(8);
-    let rest: f64 = chunks.remainder().iter().sum();
-    for chunk in chunks {
-        for (chain, c) in chains.iter_mut().zip(chunk) {
-            *chain += c;
-        }
-    }
-    chains.iter().sum::<f64>() + rest
 }

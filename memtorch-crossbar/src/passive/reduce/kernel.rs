@@ -2,9 +2,10 @@
 //!
 //! Every path does the same operations in the same order; only the widths of registers differ.
 
-use super::block::{Block, Joint};
+use super::block::{Block, Joint, join};
 use super::lane::Wide;
 use super::leaf::{Shape, reduce_wide};
+use super::pool::Pool;
 use super::{blocked, star_mesh};
 
 macro_rules! for_each_processor {
@@ -40,17 +41,27 @@ for_each_processor!(
     wide_leaf, reduce_wide, (shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide>
 );
 for_each_processor!(
-    /// Eliminates the shared nodes of a small joint.
-    eliminate_small, star_mesh::eliminate, (joint: Joint<f64>) -> Block<f64>
+    /// Joins two blocks and eliminates what they share.
+    merge, merge_plain, (first: Block<f64>, second: Block<f64>, below: bool, pool: &mut Pool<f64>) -> Block<f64>
 );
 for_each_processor!(
-    /// Eliminates the shared nodes of a large joint.
-    eliminate_large, blocked::eliminate, (joint: Joint<f64>) -> Block<f64>
+    /// Eliminates the shared nodes of a joint.
+    eliminate, eliminate_plain, (joint: Joint<f64>, pool: &mut Pool<f64>) -> Block<f64>
 );
 
-/// Eliminates the shared nodes of a joint.
-pub(super) fn eliminate(joint: Joint<f64>) -> Block<f64> {
-    if joint.shared < blocked::WORTHWHILE { eliminate_small(joint) } else { eliminate_large(joint) }
+#[inline(always)]
+fn merge_plain(first: Block<f64>, second: Block<f64>, below: bool, pool: &mut Pool<f64>) -> Block<f64> {
+    let joint = join(first, second, below, pool);
+    eliminate_plain(joint, pool)
+}
+
+#[inline(always)]
+fn eliminate_plain(joint: Joint<f64>, pool: &mut Pool<f64>) -> Block<f64> {
+    if joint.shared < blocked::WORTHWHILE {
+        star_mesh::eliminate(joint, pool)
+    } else {
+        blocked::eliminate(joint, pool)
+    }
 }
 
 /// `C += A B`, for matrices that are parts of others.

@@ -6,10 +6,19 @@ pub(super) trait Lane:
 {
     /// One in every network.
     const ONE: Self;
+
+    /// [`star_mesh::add_products`](super::star_mesh::add_products) with as many columns at a time as
+    /// registers hold.
+    fn add_products(row: &mut [Self], i: usize, p: usize, shares: &[Self], coupling: &[Self]);
 }
 
 impl Lane for f64 {
     const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn add_products(row: &mut [Self], i: usize, p: usize, shares: &[Self], coupling: &[Self]) {
+        super::star_mesh::add_products::<Self, 32>(row, i, p, shares, coupling);
+    }
 }
 
 /// How many equal networks are reduced side by side.
@@ -48,4 +57,9 @@ impl AddAssign for Wide {
 
 impl Lane for Wide {
     const ONE: Self = Self([1.0; LANES]);
+
+    #[inline(always)]
+    fn add_products(row: &mut [Self], i: usize, p: usize, shares: &[Self], coupling: &[Self]) {
+        super::star_mesh::add_products::<Self, 4>(row, i, p, shares, coupling);
+    }
 }

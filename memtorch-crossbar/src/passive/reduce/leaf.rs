@@ -1,7 +1,8 @@
-use super::block::Block;
-use super::grid::{join_all, join_pair};
+use super::block::{Block, join};
+use super::grid::Grid;
 use super::kernel;
 use super::lane::{LANES, Wide};
+use super::pool::Pool;
 use super::star_mesh::eliminate;
 
 /// A rectangle of cells of an array, small enough to be reduced node by node.
@@ -57,12 +58,26 @@ pub(super) fn reduce_leaves(cells: &impl Cells, leaves: &[Leaf]) -> Vec<Block<f6
 #[inline(always)]
 pub(super) fn reduce_wide(shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide> {
     let Shape { height, width, right, bottom } = shape;
-    let mut grid = Vec::with_capacity(height * width);
-    for (k, [left, device, top]) in cells.iter().enumerate() {
+    let mut blocks = Vec::with_capacity(height * width);
+    let mut pool = Pool::default();
+    for (k, cell) in cells.iter().enumerate() {
         let (right_port, bottom_port) = (right || k % width + 1 < width, bottom || k / width + 1 < height);
-        grid.push(Block::cell(*left, *device, *top, right_port, bottom_port));
+        blocks.push(Block::cell(*cell, right_port, bottom_port, &mut pool));
     }
-    join_all(grid, [height, width], [1, 1], |pairs, below| {
-        pairs.into_iter().map(|pair| join_pair(pair, below, eliminate)).collect()
-    })
+    // Loops, not closures: those would not be compiled for the processor at hand.
+    let mut grid = Grid { rows: height, columns: width, height: 1, width: 1 };
+    while blocks.len() > 1 {
+        let (pairs, below) = grid.pair(blocks);
+        blocks = Vec::with_capacity(pairs.len());
+        for (first, second) in pairs {
+            blocks.push(match second {
+                Some(second) => {
+                    let joint = join(first, second, below, &mut pool);
+                    eliminate(joint, &mut pool)
+                }
+                None => first,
+            });
+        }
+    }
+    blocks.pop().expect("a leaf has at least one cell")
 }

@@ -6,6 +6,7 @@ mod grid;
 mod kernel;
 mod lane;
 mod leaf;
+mod pool;
 mod solver;
 mod star_mesh;
 
@@ -15,8 +16,9 @@ use rayon::prelude::*;
 use super::wiring::conductance;
 use super::{PassiveCircuit, Wiring};
 use block::Block;
-use grid::{join_all, join_pair};
+use grid::{Grid, Pair};
 use leaf::{Cells, Leaf, Shape, reduce_leaves};
+use pool::Pool;
 pub use solver::Reduce;
 
 /// What a circuit of ohmic devices is, seen from its sources: `I = G^T V_word + H V_bit`.
@@ -124,10 +126,17 @@ fn reduce_to_ports(cells: &impl Cells, [m, n]: [usize; 2], right: bool, bottom: 
     let mut placed: Vec<(usize, Block<f64>)> =
         order.iter().copied().zip(reduced.into_iter().flatten()).collect();
     placed.sort_by_key(|(k, _)| *k);
-    let grid = placed.into_iter().map(|(_, block)| block).collect();
-    join_all(grid, [rows, columns], [row_cuts[1], column_cuts[1]], |pairs, below| {
-        pairs.into_par_iter().map(|pair| join_pair(pair, below, kernel::eliminate)).collect()
-    })
+    let mut blocks: Vec<Block<f64>> = placed.into_iter().map(|(_, block)| block).collect();
+    let mut grid = Grid { rows, columns, height: row_cuts[1], width: column_cuts[1] };
+    while blocks.len() > 1 {
+        let (pairs, below) = grid.pair(blocks);
+        let merged = |pool: &mut Pool<f64>, (first, second): Pair<f64>| match second {
+            Some(second) => kernel::merge(first, second, below, pool),
+            None => first,
+        };
+        blocks = pairs.into_par_iter().map_init(Pool::default, merged).collect();
+    }
+    blocks.pop().expect("an array has at least one cell")
 }
 
 /// The side of a leaf: small arrays need small leaves to fill the lanes.
@@ -184,7 +193,8 @@ fn finish(
                 outer[i * p + j] = at(stays(i), stays(j));
             }
         }
-        block = kernel::eliminate(Joint { shared: count, ports, inner, coupling, outer });
+        let joint = Joint { shared: count, ports, inner, coupling, outer };
+        block = kernel::eliminate(joint, &mut Pool::default());
     }
     if !(mirrored_rows || mirrored_columns) {
         return block.between;

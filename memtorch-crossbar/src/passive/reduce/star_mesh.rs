@@ -1,36 +1,91 @@
 use super::block::{Block, Joint};
 use super::lane::Lane;
+use super::pool::Pool;
 
 /// Eliminates the shared nodes of a joint, one after another, by star-mesh transformation: the
 /// neighbours a, b of an eliminated node gain a conductance `c_a c_b / sum(c)`.
 ///
 /// The pivot is the sum of the outgoing conductances (Grassmann, Taksar, Heyman, Operations Research
 /// 33, 1985, 1107), so that nothing is ever subtracted.
+///
+/// The shared nodes are factored first, with all ports together standing in for the rest of the
+/// network: only the sum of what leads to them enters the pivots.
 #[inline(always)]
-pub(super) fn eliminate<T: Lane>(joint: Joint<T>) -> Block<T> {
-    let Joint { shared, ports, mut inner, mut coupling, mut outer } = joint;
+pub(super) fn eliminate<T: Lane>(joint: Joint<T>, pool: &mut Pool<T>) -> Block<T> {
+    let Joint { shared: n, ports, mut inner, mut coupling, mut outer } = joint;
     let p = ports.count();
-    for k in 0..shared {
-        let (head, tail) = inner.split_at_mut((k + 1) * shared);
-        let row = &head[k * shared..];
+    let mut shares = pool.zeros(n * p);
+    for k in 0..n {
+        let (head, tail) = inner.split_at_mut((k + 1) * n);
+        let row = &head[k * n..];
         let (coupling_head, coupling_tail) = coupling.split_at_mut((k + 1) * p);
         let coupled = &coupling_head[k * p..];
-        let mut pivot = T::default();
-        for c in row[k + 1..].iter().chain(coupled) {
-            pivot += *c;
-        }
-        let inverse = T::ONE / pivot;
-        for i in k + 1..shared {
+        let inverse = T::ONE / (sum(&row[k + 1..]) + sum(coupled));
+        for i in k + 1..n {
             let share = row[i] * inverse;
-            let target = &mut tail[(i - k - 1) * shared..(i - k) * shared];
+            let target = &mut tail[(i - k - 1) * n..(i - k) * n];
             add_scaled(&mut target[i + 1..], share, &row[i + 1..]);
             add_scaled(&mut coupling_tail[(i - k - 1) * p..(i - k) * p], share, coupled);
         }
-        for i in 0..p {
-            add_scaled(&mut outer[i * p + i + 1..(i + 1) * p], coupled[i] * inverse, &coupled[i + 1..]);
+        for (share, c) in shares[k * p..(k + 1) * p].iter_mut().zip(coupled) {
+            *share = *c * inverse;
         }
     }
+    for i in 0..p {
+        T::add_products(&mut outer[i * p + i..(i + 1) * p], i, p, &shares, &coupling);
+    }
+    pool.give_back(inner);
+    pool.give_back(coupling);
+    pool.give_back(shares);
     Block { ports, between: outer }
+}
+
+/// The part of row `i` from column `i` on, plus the sum over k of `shares[k][i] coupling[k][..]`, both
+/// of row length `p`, `W` columns at a time.
+#[inline(always)]
+pub(super) fn add_products<T: Lane, const W: usize>(
+    row: &mut [T],
+    i: usize,
+    p: usize,
+    shares: &[T],
+    coupling: &[T],
+) {
+    let mut column = i;
+    let mut chunks = row.chunks_exact_mut(W);
+    for chunk in &mut chunks {
+        let mut sums: [T; W] = std::array::from_fn(|c| chunk[c]);
+        for (shares, coupling) in shares.chunks_exact(p).zip(coupling.chunks_exact(p)) {
+            let (share, coupling) = (shares[i], &coupling[column..column + W]);
+            for (sum, c) in sums.iter_mut().zip(coupling) {
+                *sum += share * *c;
+            }
+        }
+        chunk.copy_from_slice(&sums);
+        column += W;
+    }
+    for to in chunks.into_remainder() {
+        for (shares, coupling) in shares.chunks_exact(p).zip(coupling.chunks_exact(p)) {
+            *to += shares[i] * coupling[column];
+        }
+        column += 1;
+    }
+}
+
+/// The sum in a fixed order, in several chains.
+#[inline(always)]
+pub(super) fn sum<T: Lane>(numbers: &[T]) -> T {
+    let mut chains = [T::default(); 4];
+    let chunks = numbers.chunks_exact(4);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (chain, c) in chains.iter_mut().zip(chunk) {
+            *chain += *c;
+        }
+    }
+    for (chain, c) in chains.iter_mut().zip(rest) {
+        *chain += *c;
+    }
+    (chains[0] + chains[1]) + (chains[2] + chains[3])
 }
 
 /// `to += factor * from`.

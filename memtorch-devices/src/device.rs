@@ -5,7 +5,7 @@ use memtorch_utils::Distribution;
 use memtorch_utils::config::{self, ConfigError, Field, Kind, Table, Value};
 
 use crate::job::Job;
-use crate::{DeviceError, DeviceModel, kernel};
+use crate::{DeviceError, DeviceModel, Sweeps, kernel};
 
 /// A device model behind a pointer: what populations, crossbars and configurations need of one.
 ///
@@ -44,6 +44,15 @@ pub trait Device: Debug + Send + Sync {
 
     /// Whether the current is the conductance times the voltage at any voltage.
     fn is_ohmic(&self) -> bool;
+
+    /// What the state is, with its unit, as an axis of a plot says it.
+    fn state_label(&self) -> &'static str;
+
+    /// The sweeps that show what the model does, if it has any.
+    fn sweeps(&self) -> Option<Sweeps>;
+
+    /// What a person should know before they trust a trace with a time step of `dt` seconds.
+    fn caution(&self, dt: f64) -> Option<String>;
 
     /// Computes something for a run of devices, with the fastest kernels of this machine. The bits do
     /// not depend on which these are.
@@ -93,6 +102,18 @@ impl<M: DeviceModel> Device for M {
 
     fn is_ohmic(&self) -> bool {
         M::OHMIC
+    }
+
+    fn state_label(&self) -> &'static str {
+        M::STATE
+    }
+
+    fn sweeps(&self) -> Option<Sweeps> {
+        M::SWEEPS
+    }
+
+    fn caution(&self, dt: f64) -> Option<String> {
+        DeviceModel::caution(self, dt)
     }
 
     fn run(&self, job: Job<'_>) {

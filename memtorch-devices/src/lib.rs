@@ -11,6 +11,7 @@ mod model;
 pub mod models;
 mod parameters;
 mod population;
+mod sweep;
 mod trace;
 mod window;
 
@@ -23,5 +24,6 @@ pub use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 pub use memtorch_utils::{Distribution, Stream};
 pub use model::DeviceModel;
 pub use population::{CpuPopulations, Population, PopulationBackend};
+pub use sweep::{Sweep, Sweeps};
 pub use trace::{Trace, sine, trace, triangle};
 pub use window::Window;

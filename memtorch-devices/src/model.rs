@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use memtorch_utils::config::{Field, Table};
 
-use crate::{DeviceError, Lane};
+use crate::{DeviceError, Lane, Sweeps};
 
 /// A device model: what a researcher writes.
 ///
@@ -31,6 +31,13 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
     /// Whether the current is the conductance times the voltage at any voltage.
     const OHMIC: bool = true;
 
+    /// What the state is, with its unit, as an axis of a plot says it: `gap (m)`.
+    const STATE: &'static str = "state";
+
+    /// The sweeps that show what the model does with its default parameters; without them a person has to
+    /// give amplitude, frequency and duration.
+    const SWEEPS: Option<Sweeps> = None;
+
     /// Parameters made ready for many steps.
     type Prepared<L: Lane>: Copy;
 
@@ -48,6 +55,13 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
 
     /// The conductance at the beginning, in S; `None` for `1 / r_on`.
     fn start_conductance(&self) -> Option<f64>;
+
+    /// What a person should know before they trust a trace with a time step of `dt` seconds, in one sentence
+    /// without a full stop; `None` where there is nothing to say.
+    fn caution(&self, dt: f64) -> Option<String> {
+        let _ = dt;
+        None
+    }
 
     /// Whether a device with these values is possible.
     ///

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::crossbar::arguments::Crossbar;
 
@@ -140,6 +140,55 @@ pub(crate) enum DeviceCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Record a device under a voltage that changes over time
+    Trace(Box<Trace>),
+}
+
+/// One voltage, and what becomes of the record.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("waveform").required(true).args(["voltage", "hysteresis", "switching"])))]
+pub(crate) struct Trace {
+    /// Name of the device model: `memtorch device list` shows them
+    pub(crate) model: String,
+    /// Set a parameter of the model, as r_on=100; a bare word is text
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Voltage of each sample in V, a list
+    #[arg(long, value_name = "V.npy")]
+    pub(crate) voltage: Option<PathBuf>,
+    /// A sine, for the loop of current over voltage
+    #[arg(long)]
+    pub(crate) hysteresis: bool,
+    /// A triangle 0, A, 0, -A, 0, for the logarithm of the current over voltage
+    #[arg(long)]
+    pub(crate) switching: bool,
+    /// Time between samples in s, instead of the model's time_step
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) dt: Option<f64>,
+    /// Amplitude in V, instead of the model's own
+    #[arg(long, value_name = "V", allow_negative_numbers = true, conflicts_with = "voltage")]
+    pub(crate) amplitude: Option<f64>,
+    /// Frequency in Hz, instead of the model's own
+    #[arg(long, value_name = "HZ", allow_negative_numbers = true, conflicts_with = "voltage")]
+    pub(crate) frequency: Option<f64>,
+    /// Periods: the duration is N / frequency, instead of the model's own (of a triangle: 1)
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "voltage")]
+    pub(crate) cycles: Option<f64>,
+    /// Seed of models with noise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Current of each sample in A, to write, f64
+    #[arg(long, value_name = "I.npy")]
+    pub(crate) out: Option<PathBuf>,
+    /// Table to write: time,voltage,current,state,conductance
+    #[arg(long, value_name = "F.csv")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Drawing to write: current over voltage, current and state over time
+    #[arg(long, value_name = "F.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print JSON instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

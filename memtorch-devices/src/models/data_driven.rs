@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Sweeps, device_parameters};
 
 device_parameters! {
     /// Parameters of [`DataDriven`].
@@ -97,6 +97,8 @@ impl DeviceModel for DataDriven {
     const PARAMETERS: &'static [&'static str] = DataDrivenParameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<17>(&[OPTIONS, DataDrivenParameters::FIELDS]);
     const OHMIC: bool = false;
+    const STATE: &'static str = "resistance (ohm)";
+    const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     type Prepared<L: Lane> = DataDrivenLanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

@@ -2,7 +2,7 @@ use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::data_driven::polynomial;
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Sweeps, device_parameters};
 
 device_parameters! {
     /// Parameters of [`DataDriven2021`].
@@ -86,6 +86,8 @@ impl DeviceModel for DataDriven2021 {
     const PARAMETERS: &'static [&'static str] = DataDriven2021Parameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<14>(&[OPTIONS, DataDriven2021Parameters::FIELDS]);
     const OHMIC: bool = false;
+    const STATE: &'static str = "resistance (ohm)";
+    const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     type Prepared<L: Lane> = DataDriven2021Lanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Sweeps, device_parameters};
 
 /// Boltzmann's constant in J/K.
 const BOLTZMANN: f64 = 1.380_649e-23;
@@ -124,6 +124,8 @@ impl DeviceModel for StanfordPku {
     const FIELDS: &'static [Field] = &joined::<21>(&[OPTIONS, StanfordPkuParameters::FIELDS]);
     const NOISE: bool = true;
     const OHMIC: bool = false;
+    const STATE: &'static str = "gap (m)";
+    const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10.0, 0.5), (1.5, 0.05)));
     type Prepared<L: Lane> = StanfordPkuPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
@@ -149,6 +151,17 @@ impl DeviceModel for StanfordPku {
 
     fn start_conductance(&self) -> Option<f64> {
         self.start_conductance
+    }
+
+    fn caution(&self, dt: f64) -> Option<String> {
+        let p = &self.parameters;
+        let (range, noise) = (p.g_0 * (p.r_off / p.r_on).ln(), dt * p.delta_g_0);
+        (self.dynamic && noise > range).then(|| {
+            format!(
+                "a noise step dt delta_g_0 = {noise:.3e} m exceeds the range of the gap, {range:.3e} m: \
+                 the time step {dt:e} s is too long for the dynamic variant"
+            )
+        })
     }
 
     fn validate(&self, values: &[f64]) -> Result<(), DeviceError> {

@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Window, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Sweeps, Window, device_parameters};
 
 device_parameters! {
     /// Parameters of [`Vteam`].
@@ -146,6 +146,8 @@ impl DeviceModel for Vteam {
     const NAME: &'static str = "vteam";
     const PARAMETERS: &'static [&'static str] = VteamParameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<19>(&[OPTIONS, VteamParameters::FIELDS]);
+    const STATE: &'static str = "position (m)";
+    const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.0, 50e6, 200e-9), (1.5, 50e6)));
     type Prepared<L: Lane> = VteamPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

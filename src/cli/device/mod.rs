@@ -1,5 +1,8 @@
 //! `memtorch device`
 
+mod plot;
+mod trace;
+
 use memtorch_utils::config::{Default, Field};
 
 use super::arguments::{Device, DeviceCommand};
@@ -7,9 +10,10 @@ use super::print;
 use crate::{Error, Registry};
 
 pub(crate) fn execute(arguments: &Device, registry: &Registry) -> Result<(), Error> {
-    match arguments.command {
+    match &arguments.command {
         DeviceCommand::List { json: true } => print(&json(registry)),
         DeviceCommand::List { json: false } => print(&human(registry)),
+        DeviceCommand::Trace(arguments) => trace::execute(arguments, registry),
     }
 }
 

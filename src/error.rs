@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use memtorch_crossbar::CrossbarError;
+use memtorch_map::MapError;
 use memtorch_nn::NnError;
 use memtorch_utils::config::ConfigError;
 use memtorch_utils::datasets::DataError;
@@ -44,6 +45,18 @@ pub enum Error {
         value: String,
         /// The feature that is missing.
         feature: &'static str,
+    },
+    /// A non-ideality of the list that a layer cannot have.
+    #[error("{origin}: `{key}`: layer `{layer}`: {source}")]
+    Step {
+        /// Where it was written.
+        origin: Origin,
+        /// The key of the list's entry.
+        key: String,
+        /// The layer's short name.
+        layer: String,
+        /// What went wrong.
+        source: Box<MapError>,
     },
     /// A pattern that is no layer's name.
     #[error("{origin}: the pattern {pattern:?} matches no layer: expected one of {}", layers.join(", "))]

@@ -149,7 +149,17 @@ fn devices_that_are_not_possible() {
     // No possible device is ever drawn, which shows only at fabrication.
     let never = "[device]\nmodel = \"vteam\"\n[[nonideality]]\nkind = \"device-to-device\"\n\
         parameters = { r_on = { uniform = { low = 2e3, high = 3e3 } } }\n";
-    says(&fails(folder.path(), &experiment("mlp", never), &[]), &["fc1", "device-to-device", "1000 draws"]);
+    says(
+        &fails(folder.path(), &experiment("mlp", never), &[]),
+        &["e.toml:8", "`nonideality.0`", "fc1", "device-to-device", "1000 draws"],
+    );
+    // A step that only one layer has.
+    let one = "[device]\nmodel = \"vteam\"\n[layers.fc2]\n\
+        nonideality_add = [{ kind = \"device-to-device\", parameters = { ron = { normal = { mean = 1, std = 1 } } } }]\n";
+    says(
+        &fails(folder.path(), &experiment("mlp", one), &[]),
+        &["e.toml:9", "`layers.fc2.nonideality_add.0`", "layer `fc2`", "did you mean `r_on`"],
+    );
     // The same parameter twice.
     let twice = "[device]\nmodel = \"vteam\"\nr_on = { normal = { mean = 50, std = 1 } }\n\
         [[nonideality]]\nkind = \"device-to-device\"\nsigma = 1.0\n";

@@ -35,7 +35,8 @@ pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Erro
                 let plans = experiment.plan(network.layers(), registry)?;
                 let choices = plans.iter().map(|plan| plan.choice()).collect();
                 let stream = Stream::root(experiment.seed, 0);
-                Executable::new(network.clone(), choices, stream, backend.clone()).map_err(fail)?
+                Executable::new(network.clone(), choices, stream, backend.clone())
+                    .map_err(|error| experiment.locate(error, &arguments.model, network.layers()))?
             }
         };
         executable.run(&tensors).map_err(fail)

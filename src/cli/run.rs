@@ -157,7 +157,8 @@ fn compute(
     let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
     let choices = plans.iter().map(|plan| plan.choice()).collect();
     let stream = Stream::root(experiment.seed, 0);
-    let memristive = Executable::new(network.clone(), choices, stream, backend).map_err(fail)?;
+    let memristive = Executable::new(network.clone(), choices, stream, backend)
+        .map_err(|error| experiment.locate(error, &path, network.layers()))?;
     let program = clock.elapsed().as_secs_f64();
 
     let progress = context::Progress::new();

@@ -1,6 +1,9 @@
 //! What each layer of a network runs on.
 
-use memtorch_nn::{Layer, LayerChoice};
+use std::path::Path;
+
+use memtorch_map::MapError;
+use memtorch_nn::{Layer, LayerChoice, NnError};
 use memtorch_utils::config::{Table, Value};
 
 use super::document::join;
@@ -56,6 +59,25 @@ impl Experiment {
                 Ok(LayerPlan { hardware: Some(hardware), reason: String::new() })
             })
             .collect()
+    }
+
+    /// An error of putting these layers on crossbars, with the place where the non-ideality that failed
+    /// was written; any other error is an error of the network's file.
+    pub(crate) fn locate(&self, error: NnError, file: &Path, layers: &[Layer]) -> Error {
+        match error {
+            NnError::Map { layer: name, source } => {
+                let found = layers.iter().find(|layer| layer.name == name);
+                if let (MapError::Step { index, .. }, Some(layer)) = (&*source, found) {
+                    let key = self.overlaid(layer).0.written(&format!("nonideality.{index}"));
+                    return Error::Step { origin: self.document.origin(&key), key, layer: name, source };
+                }
+                Error::Network {
+                    file: file.to_owned(),
+                    source: Box::new(NnError::Map { layer: name, source }),
+                }
+            }
+            other => Error::Network { file: file.to_owned(), source: Box::new(other) },
+        }
     }
 
     /// The sections of a layer, and the pattern that leaves it digital.

@@ -19,7 +19,7 @@ pub struct Section {
 /// The keys outside all sections.
 pub const TOP: &[Field] =
     &[Field::new("seed", Kind::Integer, Default::Integer(0), "decides everything that is random")
-        .range(0.0, 9.2e18)];
+        .range(0.0, f64::INFINITY)];
 
 /// `[model]`.
 pub const MODEL: &[Field] = &[

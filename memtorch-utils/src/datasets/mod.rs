@@ -62,7 +62,7 @@ pub const FIELDS: &[Field] = &[
         Default::Absent,
         "only so many samples, from the first on; absent: all",
     )
-    .range(1.0, 1e15),
+    .range(1.0, f64::INFINITY),
 ];
 
 /// What can be wrong with a data set.

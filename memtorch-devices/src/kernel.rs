@@ -49,33 +49,24 @@ pub(crate) fn run_single<M: DeviceModel>(model: &M, job: Job<'_>) {
 
 #[inline(always)]
 fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
-    let prepared = |offset: usize, count: usize| -> M::Prepared<Lanes<W>> {
-        let mut values = [Lanes::<W>::splat(0.0); MAX_PARAMETERS];
-        for (lane, parameter) in values.iter_mut().zip(job.parameters) {
-            *lane = match parameter {
-                Parameter::Uniform(value) => Lanes::splat(*value),
-                Parameter::Each(list) => load(&list[job.first + offset..][..count]),
-            };
-        }
-        model.prepare(&values[..job.parameters.len().min(MAX_PARAMETERS)])
-    };
+    let (parameters, first) = (job.parameters, job.first);
     match job.task {
         Task::Conductances { states, conductances } => {
             for (block, (from, to)) in states.chunks(W).zip(conductances.chunks_mut(W)).enumerate() {
-                let p = prepared(block * W, from.len());
+                let p = prepare::<M, W>(model, parameters, first + block * W, from.len());
                 store(model.conductance(&p, load(from)), to);
             }
         }
         Task::States { conductances, states } => {
             for (block, (from, to)) in conductances.chunks(W).zip(states.chunks_mut(W)).enumerate() {
-                let p = prepared(block * W, from.len());
+                let p = prepare::<M, W>(model, parameters, first + block * W, from.len());
                 store(model.state(&p, load(from)), to);
             }
         }
         Task::Currents { states, voltages, currents } => {
             let inputs = states.chunks(W).zip(voltages.chunks(W));
             for (block, ((state, voltage), to)) in inputs.zip(currents.chunks_mut(W)).enumerate() {
-                let p = prepared(block * W, state.len());
+                let p = prepare::<M, W>(model, parameters, first + block * W, state.len());
                 store(model.current(&p, load(state), load(voltage)), to);
             }
         }
@@ -83,16 +74,16 @@ fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
             let devices = states.len();
             for (block, slice) in states.chunks_mut(W).enumerate() {
                 let offset = block * W;
-                let p = prepared(offset, slice.len());
+                let p = prepare::<M, W>(model, parameters, first + offset, slice.len());
                 let mut state = load(slice);
                 for step in 0..waveform.steps() {
-                    let voltage = voltage(&waveform, step, job.first + offset, slice.len());
+                    let voltage = voltage(&waveform, step, first + offset, slice.len());
                     if let Some(record) = &mut record {
                         let at = step * devices + offset..step * devices + offset + slice.len();
                         write(model, &p, state, voltage, record, at);
                     }
                     let normal = if M::NOISE {
-                        normals(&noise, (job.first + offset) as u64, step as u64)
+                        normals(&noise, (first + offset) as u64, step as u64)
                     } else {
                         Lanes::splat(0.0)
                     };
@@ -102,6 +93,24 @@ fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
             }
         }
     }
+}
+
+/// The parameters of consecutive devices, ready.
+#[inline(always)]
+fn prepare<M: DeviceModel, const W: usize>(
+    model: &M,
+    parameters: &[Parameter],
+    first: usize,
+    count: usize,
+) -> M::Prepared<Lanes<W>> {
+    let mut values = [Lanes::<W>::splat(0.0); MAX_PARAMETERS];
+    for (lane, parameter) in values.iter_mut().zip(parameters) {
+        *lane = match parameter {
+            Parameter::Uniform(value) => Lanes::splat(*value),
+            Parameter::Each(list) => load(&list[first..][..count]),
+        };
+    }
+    model.prepare(&values[..parameters.len().min(MAX_PARAMETERS)])
 }
 
 /// No model may have more parameters than this; [`crate::contract`] checks it.

@@ -51,6 +51,12 @@ pub trait Lane:
         self.compare(other, |a, b| a > b)
     }
 
+    /// Whether each number equals the other's.
+    #[inline(always)]
+    fn equal(self, other: Self) -> Self::Mask {
+        self.compare(other, |a, b| a == b)
+    }
+
     /// The lesser of each pair.
     #[inline(always)]
     fn min(self, other: Self) -> Self {
@@ -90,9 +96,8 @@ pub trait Lane:
         let value = horner(r, &EXP);
         // Two factors, so that subnormal and the largest results are reached.
         let half = n.map(|n| (0.5 * n + ROUND) - ROUND);
-        let value = value * half.map(power_of_two) * (n - half).map(power_of_two);
-        // Not a number stays what it is.
-        self.zip(value, |x, y| if x.is_nan() { x } else { y })
+        // Not a number stays what it is: the polynomial is none either.
+        value * half.map(power_of_two) * (n - half).map(power_of_two)
     }
 
     /// `exp(x) - 1` without loss near 0.
@@ -118,12 +123,11 @@ pub trait Lane:
         let log = s.mul_add(tail, s) * Self::splat(2.0);
         let log = exponent.mul_add(Self::splat(LN2_LOW), log);
         let log = exponent.mul_add(Self::splat(LN2_HIGH), log);
-        self.zip(log, |x, y| match x {
-            _ if x > 0.0 && x < f64::INFINITY => y,
-            _ if x == 0.0 => f64::NEG_INFINITY,
-            _ if x > 0.0 => f64::INFINITY,
-            _ => f64::NAN,
-        })
+        let infinity = Self::splat(f64::INFINITY);
+        let end = Self::select(self.equal(Self::splat(0.0)), -infinity, Self::splat(f64::NAN));
+        let end = Self::select(self.equal(infinity), infinity, end);
+        let inside = self.max(Self::splat(5e-324)).min(Self::splat(f64::MAX));
+        Self::select(self.equal(inside), log, end)
     }
 
     /// `ln(1 + x)` without loss near 0.
@@ -134,7 +138,8 @@ pub trait Lane:
         let lost = (self - (u - one)) / u;
         let log = u.ln() + lost;
         // Where 1 + x is 1, or infinite, x itself is the answer.
-        Self::select(u.compare(one, |u, one| u == one || u == f64::INFINITY), self, log)
+        let log = Self::select(u.equal(Self::splat(f64::INFINITY)), self, log);
+        Self::select(u.equal(one), self, log)
     }
 
     /// The hyperbolic sine.
@@ -156,8 +161,10 @@ pub trait Lane:
     /// with a relative error of about `|exponent ln(base)|` times 2^-52.
     #[inline(always)]
     fn pow(self, exponent: Self) -> Self {
-        let whole = exponent.compare(exponent, |y, _| is_small_whole(y));
-        let real = exponent.compare(exponent, |y, _| !is_small_whole(y));
+        // One comparison each: conditions that are joined keep the compiler from vectors.
+        let near = exponent.max(Self::splat(0.0)).min(Self::splat(8.0)).map(f64::floor);
+        let whole = exponent.equal(near);
+        let real = exponent.compare(near, |y, near| y != near);
         let mut result = Self::splat(1.0);
         if Self::any(whole) {
             let mut product = Self::splat(1.0);
@@ -172,7 +179,7 @@ pub trait Lane:
         }
         if Self::any(real) {
             let power = (exponent * self.ln()).exp();
-            let power = Self::select(self.compare(self, |x, _| x == 0.0), Self::splat(0.0), power);
+            let power = Self::select(self.equal(Self::splat(0.0)), Self::splat(0.0), power);
             result = Self::select(whole, result, power);
         }
         result
@@ -188,17 +195,11 @@ pub trait Lane:
         let cosine = horner(square, &COS);
         let sine = horner(square, &SIN) * rest;
         let which = quarters.map(|q| q - 4.0 * (q * 0.25).floor());
-        let even = which.compare(which, |q, _| q == 0.0 || q == 2.0);
+        let even = which.compare(which, |q, _| 2.0 * (0.5 * q).floor() == q);
         let value = Self::select(even, cosine, -sine);
-        let turned = which.compare(which, |q, _| q == 2.0 || q == 3.0);
+        let turned = which.compare(which, |q, _| q >= 2.0);
         Self::select(turned, -value, value)
     }
-}
-
-/// Whether a power is a product of up to eight factors.
-#[inline(always)]
-fn is_small_whole(y: f64) -> bool {
-    (0.0..=8.0).contains(&y) && y == y.floor()
 }
 
 /// `x = n ln 2 + r`, n whole, |r| at most half of ln 2.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use memtorch_utils::{Distribution, Stream};
+use memtorch_utils::{Distribution, Stream, StreamRng};
+use rayon::prelude::*;
 
 use crate::{Device, DeviceError};
 
@@ -22,6 +23,16 @@ impl Parameter {
             Self::Each(values) => values[device],
         }
     }
+}
+
+/// Devices that are drawn together by one thread.
+const BLOCK: usize = 8192;
+
+/// A parameter that is drawn.
+struct Column {
+    index: usize,
+    distribution: Distribution,
+    stream: Stream,
 }
 
 /// What drawing parameters did.
@@ -99,27 +110,62 @@ impl DeviceParameters {
         stream: Stream,
         place: &(dyn Fn(usize) -> [u32; 3] + Sync),
     ) -> Result<VaryReport, DeviceError> {
-        const TRIES: u32 = 1000;
-        let mut columns: Vec<(usize, Distribution, Stream, Vec<f64>)> = Vec::new();
+        let mut columns: Vec<Column> = Vec::new();
         for (name, distribution) in draws {
             let index = self.index(name)?;
-            if matches!(self.values[index], Parameter::Each(_)) || columns.iter().any(|(i, ..)| *i == index) {
+            if matches!(self.values[index], Parameter::Each(_)) || columns.iter().any(|c| c.index == index) {
                 return Err(DeviceError::VariedTwice { parameter: (*name).to_owned() });
             }
-            columns.push((index, *distribution, stream.named(name), Vec::with_capacity(self.count)));
+            columns.push(Column { index, distribution: *distribution, stream: stream.named(name) });
         }
+        let mut drawn = vec![vec![0.0; self.count]; columns.len()];
+        // One part a block: its slice of each column.
+        let mut parts: Vec<Vec<&mut [f64]>> = (0..self.count.div_ceil(BLOCK)).map(|_| Vec::new()).collect();
+        for column in &mut drawn {
+            for (part, slice) in parts.iter_mut().zip(column.chunks_mut(BLOCK)) {
+                part.push(slice);
+            }
+        }
+        let redrawn = parts
+            .into_par_iter()
+            .enumerate()
+            .map(|(block, mut part)| self.draw_block(block * BLOCK, &columns, &mut part, place))
+            .collect::<Vec<_>>();
         let mut report = VaryReport::default();
-        let mut values = vec![0.0; self.values.len()];
-        for device in 0..self.count {
+        // In order, so that the first device that cannot be is the one that is told of.
+        for count in redrawn {
+            report.redrawn += count?;
+        }
+        for (column, values) in columns.iter().zip(drawn) {
+            self.values[column.index] = Parameter::Each(values);
+        }
+        Ok(report)
+    }
+
+    /// Draws a block of devices; the number of those drawn again.
+    fn draw_block(
+        &self,
+        first: usize,
+        columns: &[Column],
+        part: &mut [&mut [f64]],
+        place: &(dyn Fn(usize) -> [u32; 3] + Sync),
+    ) -> Result<usize, DeviceError> {
+        const TRIES: u32 = 1000;
+        let mut redrawn = 0;
+        let mut values: Vec<f64> = vec![0.0; self.values.len()];
+        let mut generators: Vec<StreamRng> = Vec::with_capacity(columns.len());
+        for offset in 0..part.first().map_or(0, |slice| slice.len()) {
+            let device = first + offset;
             for (value, parameter) in values.iter_mut().zip(&self.values) {
                 *value = parameter.get(device);
             }
             let at = place(device);
-            let mut generators: Vec<_> = columns.iter().map(|(.., stream, _)| stream.at(at)).collect();
+            generators.clear();
+            generators.extend(columns.iter().map(|column| column.stream.at(at)));
             let mut attempt = 0;
             loop {
-                for ((index, distribution, ..), rng) in columns.iter().zip(&mut generators) {
-                    values[*index] = distribution.sample(rng);
+                for (column, rng) in columns.iter().zip(&mut generators) {
+                    values[column.index] = column.distribution.sample(rng);
                 }
                 attempt += 1;
                 match self.model.check(&values) {
@@ -130,15 +176,12 @@ impl DeviceParameters {
                     Err(_) => {}
                 }
             }
-            report.redrawn += usize::from(attempt > 1);
-            for (index, .., column) in &mut columns {
-                column.push(values[*index]);
+            redrawn += usize::from(attempt > 1);
+            for (column, slice) in columns.iter().zip(part.iter_mut()) {
+                slice[offset] = values[column.index];
             }
         }
-        for (index, .., column) in columns {
-            self.values[index] = Parameter::Each(column);
-        }
-        Ok(report)
+        Ok(redrawn)
     }
 
     fn index(&self, name: &str) -> Result<usize, DeviceError> {

@@ -88,6 +88,12 @@ pub trait NonIdeality: Debug + Send + Sync {
     /// When it acts. Entries of one phase act in the order of the list.
     fn phase(&self) -> Phase;
 
+    /// Whether one gain a layer is measured again after everything has acted, as if the layer was
+    /// calibrated once more at that time.
+    fn remeasures_gain(&self) -> bool {
+        false
+    }
+
     /// Changes the array and says what it did. Devices with a mask do not follow a write: use
     /// [`Array::write`] for whatever writes.
     ///

@@ -6,10 +6,10 @@ use memtorch_crossbar::{
 use memtorch_devices::Stream;
 use ndarray::ArrayView3;
 
-use crate::hardware::Hardware;
+use crate::hardware::{Entry, Hardware, PerWhat};
 use crate::read::{self, WeighedReads};
 use crate::tune::{self, Probe};
-use crate::{MapError, MatrixReport, ReadReport, program, range};
+use crate::{MapError, MatrixReport, ReadReport, Tuning, program, range};
 
 /// How a layer uses its matrix: what tuning feeds it with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,6 +113,10 @@ impl MappedMatrix {
             program::apply(arrays, hardware, stream, &mut report, |entry| entry.after_tuning)?;
             matrix.terms = Arc::new(read::pack(arrays, &layout, hardware, &*matrix.backend)?);
         }
+        let aged = |entry: &Entry| entry.after_tuning || hardware.tuning.samples == 0;
+        if hardware.nonidealities.iter().any(|entry| entry.step.remeasures_gain() && aged(entry)) {
+            report.compensation = matrix.compensate(weights, usage, stream.named("tune"))?;
+        }
         report.stuck = matrix.arrays.iter().map(|array| array.masks().len()).sum();
         report.gain = mean(&matrix.gains);
         report.intercept = mean(&matrix.intercepts);
@@ -130,21 +134,59 @@ impl MappedMatrix {
         let (groups, rows, columns) = weights.dim();
         let tuning = self.hardware.tuning;
         let probe = Probe::uniform(usage, groups * rows, tuning.samples, stream);
-        let input = probe.input();
-        let len = input.vectors() * groups * columns;
-        let mut measured = vec![0.0; len];
-        self.multiply(input, &mut measured)?;
-        let whole = Layout::new(groups, rows, columns, TileShape::Layer)?;
-        let weights: Vec<f32> = weights.iter().copied().collect();
-        let operand = self.backend.pack(&whole, &weights)?;
-        let mut ideal = vec![0.0; len];
-        let product = Product { input, converter: &Ideal, accumulate: Accumulate::Set };
-        self.backend.multiply(&operand, &product, &mut ideal)?;
-        let fit = tune::fit(&measured, &ideal, groups * columns, &input, &tuning);
+        let (measured, ideal) = self.probe(weights, &probe)?;
+        let fit = tune::fit(&measured, &ideal, groups * columns, &probe.input(), &tuning);
         let (gains, slopes) = (tune::widen(&self.gains, &fit.slopes), tune::widen(&fit.slopes, &self.gains));
         self.gains = Arc::new(gains.iter().zip(slopes.iter()).map(|(gain, slope)| gain * slope).collect());
         self.intercepts = Arc::new(fit.intercepts);
         Ok(fit.r2)
+    }
+
+    /// Measures the gain again with the inputs of tuning: one factor on the gains of all columns. `None`
+    /// where the outputs say nothing.
+    fn compensate(
+        &mut self,
+        weights: ArrayView3<'_, f32>,
+        usage: &Usage,
+        stream: Stream,
+    ) -> Result<Option<f64>, MapError> {
+        /// As many as an experiment tunes with unless it says otherwise.
+        const SAMPLES: usize = 8;
+        let (groups, rows, columns) = weights.dim();
+        let samples = match self.hardware.tuning.samples {
+            0 => SAMPLES,
+            samples => samples,
+        };
+        let probe = Probe::uniform(usage, groups * rows, samples, stream);
+        // Constants are added after the gain: they are not part of what is measured.
+        let constants = std::mem::replace(&mut self.intercepts, Arc::new(vec![0.0]));
+        let (measured, mut ideal) = self.probe(weights, &probe)?;
+        let positions = ideal.len() / (samples * groups * columns);
+        for (run, values) in ideal.chunks_exact_mut(positions).enumerate() {
+            let constant = tune::of(&constants, run % (groups * columns)) as f32;
+            values.iter_mut().for_each(|y| *y -= constant);
+        }
+        self.intercepts = constants;
+        let one = Tuning { samples, per: PerWhat::Layer, intercept: false };
+        let fit = tune::fit(&measured, &ideal, groups * columns, &probe.input(), &one);
+        let factor = fit.slopes[0];
+        Arc::make_mut(&mut self.gains).iter_mut().for_each(|gain| *gain *= factor);
+        Ok(fit.r2.map(|_| factor))
+    }
+
+    /// What the hardware and what the weights themselves give for a probe.
+    fn probe(&self, weights: ArrayView3<'_, f32>, probe: &Probe) -> Result<(Vec<f32>, Vec<f32>), MapError> {
+        let (groups, rows, columns) = weights.dim();
+        let input = probe.input();
+        let mut measured = vec![0.0; input.vectors() * groups * columns];
+        self.multiply(input, &mut measured)?;
+        let whole = Layout::new(groups, rows, columns, TileShape::Layer)?;
+        let weights: Vec<f32> = weights.iter().copied().collect();
+        let operand = self.backend.pack(&whole, &weights)?;
+        let mut ideal = vec![0.0; measured.len()];
+        let product = Product { input, converter: &Ideal, accumulate: Accumulate::Set };
+        self.backend.multiply(&operand, &product, &mut ideal)?;
+        Ok((measured, ideal))
     }
 
     /// The layer's output without its digital bias, in the shape that [`Input`] states.

@@ -38,6 +38,8 @@ pub struct MatrixReport {
     /// Share of the output's variance that the fit explains; `None` for an analytic gain or an output
     /// without variance.
     pub r2: Option<f64>,
+    /// The factor on all gains that was measured after the array aged; `None` where none was.
+    pub compensation: Option<f64>,
     /// What each step did.
     pub steps: Vec<StepReport>,
     /// What a person should know.

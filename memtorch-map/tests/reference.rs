@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use memtorch_crossbar::backend::CpuBackend;
-use memtorch_crossbar::{Converter, FullScale, Ideal, Input, LinearConverter, PatchGeometry, TileShape};
+use memtorch_crossbar::{
+    Array, Converter, CrossbarError, FullScale, Ideal, Input, LinearConverter, NonIdeality, PatchGeometry,
+    Phase, Report, TileShape,
+};
 use memtorch_devices::{DeviceSpec, Stream, models};
 use memtorch_map::{
-    Adc, DoubleColumn, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat, ReadMode,
-    SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires,
+    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat,
+    ReadMode, SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires,
 };
 use memtorch_utils::config::{Table, Value};
 use ndarray::Array3;
@@ -388,6 +391,54 @@ fn weights_that_are_no_numbers_are_named() {
         MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware(), Stream::root(0, 0), backend)
             .unwrap_err();
     assert!(error.to_string().contains("group 0, row 1, column 0 is NaN"), "{error}");
+}
+
+/// A step that multiplies conductances and asks for a new gain.
+#[derive(Debug)]
+struct Fade(f64, bool);
+
+impl NonIdeality for Fade {
+    fn name(&self) -> &str {
+        "fade"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Aged
+    }
+
+    fn remeasures_gain(&self) -> bool {
+        self.1
+    }
+
+    fn apply(&self, array: &mut Array, _: Stream) -> Result<Report, CrossbarError> {
+        array.conductances_mut().iter_mut().for_each(|g| *g *= self.0);
+        Ok(Report::default())
+    }
+}
+
+#[test]
+fn one_gain_is_measured_again_after_ageing() {
+    let weights = Array3::from_shape_vec((1, 40, 20), random(800, 1)).unwrap();
+    let build = |samples, per, compensation| {
+        let mut hardware = hardware();
+        hardware.tuning = Tuning { samples, per, intercept: samples > 0 };
+        hardware.nonidealities = vec![Entry::new(Arc::new(Fade(0.25, compensation)))];
+        let backend = Arc::new(CpuBackend::portable());
+        MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, Stream::root(0, 0), backend).unwrap()
+    };
+    for samples in [0, 16] {
+        for per in [PerWhat::Layer, PerWhat::Column] {
+            let (without, with) = (build(samples, per, false), build(samples, per, true));
+            assert_eq!(without.report().compensation, None);
+            // All devices lost the same three quarters, so the gain grows fourfold; f32 products.
+            let factor = with.report().compensation.unwrap();
+            assert!((factor - 4.0).abs() < 1e-4, "{samples} {per:?}: {factor}");
+            for (new, old) in with.gains().iter().zip(without.gains()) {
+                assert!((new / old / factor - 1.0).abs() < 1e-12);
+            }
+            assert_eq!(with.intercepts(), without.intercepts());
+        }
+    }
 }
 
 /// Fault 1 of the published tool: the passive solve ran on the difference of the two arrays.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use memtorch_crossbar::NonIdeality;
 use memtorch_utils::config::{ConfigError, Field, Table};
 
-use crate::{device_to_device, states, stuck};
+use crate::{cycle_to_cycle, device_to_device, drift, programming_error, states, stuck};
 
 /// How a configuration makes a non-ideality: one row of a registry.
 #[derive(Clone, Copy, Debug)]
@@ -21,4 +21,11 @@ pub struct NonIdealityEntry {
 }
 
 /// The non-idealities of this crate.
-pub const ENTRIES: &[NonIdealityEntry] = &[device_to_device::ENTRY, states::ENTRY, stuck::ENTRY];
+pub const ENTRIES: &[NonIdealityEntry] = &[
+    device_to_device::ENTRY,
+    cycle_to_cycle::ENTRY,
+    states::ENTRY,
+    stuck::ENTRY,
+    programming_error::ENTRY,
+    drift::ENTRY,
+];

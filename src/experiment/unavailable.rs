@@ -60,8 +60,7 @@ const MISSING: &[Missing] = &[
 pub(crate) const SCHEMES: &[&str] = &["offset-column", "bit-sliced"];
 
 /// Non-idealities that are not there yet.
-pub(crate) const NON_IDEALITIES: &[&str] =
-    &["cycle-to-cycle", "programming-error", "drift", "retention", "endurance", "nonlinear", "read-noise"];
+pub(crate) const NON_IDEALITIES: &[&str] = &["retention", "endurance", "nonlinear", "read-noise"];
 
 /// The first key of a section, as a person wrote it, that needs a missing feature: key, value, feature.
 /// A key that stands at its default needs nothing.

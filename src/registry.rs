@@ -93,7 +93,7 @@ impl Registry {
                     build: |_| Ok(Arc::new(SingleColumn)),
                 },
             ],
-            converters: vec![converters::LINEAR],
+            converters: vec![converters::LINEAR, converters::LOG],
             backends: vec![
                 BackendEntry { name: "cpu", open: || Ok(Arc::new(CpuBackend::new())) },
                 BackendEntry { name: "cuda", open: open_cuda },

@@ -18,6 +18,22 @@ pub enum FullScale {
     PerTile(std::sync::Arc<[f32]>),
 }
 
+impl FullScale {
+    /// Whether it is possible; every full scale that is given must also be one that `fits`.
+    pub(crate) fn check(&self, fits: impl Fn(f32) -> bool) -> Result<(), CrossbarError> {
+        let positive = |x: &f32| *x > 0.0 && x.is_finite() && fits(*x);
+        let range = |x: &f32| CrossbarError::value("range", x, "a positive current in ampere");
+        match self {
+            Self::Dynamic { overflow_rate } if !(0.0..1.0).contains(overflow_rate) => {
+                Err(CrossbarError::value("overflow_rate", overflow_rate, "a number from 0 to below 1"))
+            }
+            Self::Fixed(x) if !positive(x) => Err(range(x)),
+            Self::PerTile(list) => list.iter().find(|x| !positive(x)).map_or(Ok(()), |x| Err(range(x))),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What a converter does, in terms that a backend can fuse into its product.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -85,25 +101,7 @@ impl LinearConverter {
         if !(2..=24).contains(&bits) {
             return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
         }
-        let positive = |x: f32| x > 0.0 && x.is_finite() && steps(x, bits).1 > 0.0;
-        match &full_scale {
-            FullScale::Dynamic { overflow_rate } if !(0.0..1.0).contains(overflow_rate) => {
-                return Err(CrossbarError::value(
-                    "overflow_rate",
-                    overflow_rate,
-                    "a number from 0 to below 1",
-                ));
-            }
-            FullScale::Fixed(x) if !positive(*x) => {
-                return Err(CrossbarError::value("range", x, "a positive current in ampere"));
-            }
-            FullScale::PerTile(list) => {
-                if let Some(x) = list.iter().find(|x| !positive(**x)) {
-                    return Err(CrossbarError::value("range", x, "a positive current in ampere"));
-                }
-            }
-            _ => {}
-        }
+        full_scale.check(|x| steps(x, bits).1 > 0.0)?;
         Ok(Self { bits, full_scale })
     }
 }
@@ -128,16 +126,20 @@ impl Converter for LinearConverter {
     }
 }
 
-/// `2^ceil(log2 m)` (see [`ceil_power_of_two`]), m being the element number `floor(overflow_rate n)` by falling magnitude; 0 for m = 0.
+/// `2^ceil(log2 m)` (see [`ceil_power_of_two`]) of the [`largest`] magnitude m; 0 for m = 0.
 pub(crate) fn dynamic_full_scale(sums: &[f32], overflow_rate: f64) -> f32 {
+    ceil_power_of_two(largest(sums, overflow_rate))
+}
+
+/// The element number `floor(overflow_rate n)` by falling magnitude.
+pub(crate) fn largest(sums: &[f32], overflow_rate: f64) -> f32 {
     let skip = (overflow_rate * sums.len() as f64).floor() as usize;
-    let largest = if skip == 0 {
+    if skip == 0 {
         sums.iter().fold(0.0f32, |m, y| m.max(y.abs()))
     } else {
         let mut magnitudes: Vec<f32> = sums.iter().map(|y| y.abs()).collect();
         *magnitudes.select_nth_unstable_by(skip, |a, b| b.total_cmp(a)).1
-    };
-    ceil_power_of_two(largest)
+    }
 }
 
 /// The least power of two at or above a magnitude, from the exponent bits; 0 for 0.

@@ -5,6 +5,7 @@ pub mod backend;
 mod converter;
 mod error;
 mod layout;
+mod log_converter;
 mod nonideality;
 pub mod passive;
 
@@ -13,6 +14,7 @@ pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGe
 pub use converter::{Converter, ConverterSpec, FullScale, Ideal, LinearConverter};
 pub use error::CrossbarError;
 pub use layout::{Layout, Tile, TileShape};
+pub use log_converter::LogConverter;
 pub use nonideality::{Effect, NonIdeality, OverArrays, Phase, Report};
 
 pub use ndarray;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use memtorch_crossbar::NonIdeality;
 use memtorch_utils::config::{ConfigError, Field, Table};
 
-use crate::{cycle_to_cycle, device_to_device, drift, programming_error, states, stuck};
+use crate::{cycle_to_cycle, device_to_device, drift, programming_error, states, stuck, wear};
 
 /// How a configuration makes a non-ideality: one row of a registry.
 #[derive(Clone, Copy, Debug)]
@@ -28,4 +28,6 @@ pub const ENTRIES: &[NonIdealityEntry] = &[
     stuck::ENTRY,
     programming_error::ENTRY,
     drift::ENTRY,
+    wear::RETENTION,
+    wear::ENDURANCE,
 ];

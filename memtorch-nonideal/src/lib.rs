@@ -9,6 +9,7 @@ mod places;
 mod programming_error;
 mod states;
 mod stuck;
+mod wear;
 
 pub use cycle_to_cycle::{CycleToCycle, Keep};
 pub use device_to_device::DeviceToDevice;
@@ -18,3 +19,4 @@ pub use memtorch_crossbar::{NonIdeality, Phase, Report};
 pub use programming_error::ProgrammingError;
 pub use states::{Spacing, States};
 pub use stuck::Stuck;
+pub use wear::{Cause, Failure, StateWear, Wear};

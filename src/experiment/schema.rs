@@ -179,8 +179,6 @@ pub fn later(section: &str) -> &'static [Field] {
 
 /// Keys of converters that are known and not there yet.
 pub const ADC_LATER: &[Field] = &[
-    Field::new("decades", Kind::Real, Default::Real(4.0), "decades of a logarithmic converter")
-        .range(f64::MIN_POSITIVE, 38.0),
     Field::new(
         "granularity",
         Kind::Choice(&["layer", "tile"]),

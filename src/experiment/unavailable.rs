@@ -37,9 +37,7 @@ const MISSING: &[Missing] = &[
     missing("crossbar", "group_packing", |v| is_text(v, "block-diagonal"), "several groups on a tile"),
     missing("input", "scale", |v| is_text(v, "calibrated"), "a calibrated input scale"),
     missing("input", "serial", |v| v.as_bool() == Some(true), "bit-serial input"),
-    missing("adc", "method", |v| is_text(v, "log"), "a logarithmic converter"),
     missing("adc", "range", |v| is_text(v, "calibrated"), "a calibrated range"),
-    missing("adc", "decades", any, "a logarithmic converter"),
     missing("adc", "granularity", any, "a calibrated range"),
     missing("adc", "percentile", any, "a calibrated range"),
     missing("adc", "calibration", any, "a calibrated range"),
@@ -60,7 +58,7 @@ const MISSING: &[Missing] = &[
 pub(crate) const SCHEMES: &[&str] = &["offset-column", "bit-sliced"];
 
 /// Non-idealities that are not there yet.
-pub(crate) const NON_IDEALITIES: &[&str] = &["retention", "endurance", "nonlinear", "read-noise"];
+pub(crate) const NON_IDEALITIES: &[&str] = &["nonlinear", "read-noise"];
 
 /// The first key of a section, as a person wrote it, that needs a missing feature: key, value, feature.
 /// A key that stands at its default needs nothing.

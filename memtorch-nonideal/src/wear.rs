@@ -133,7 +133,7 @@ pub struct StateWear {
 /// (`coreylammie/SST-Reproducibility`, `simulate_6A.py`) use thresholds of `10 exp(0.69078 s)` cycles, which
 /// are 1e4 at 10 nm and 1e7 at 20 nm, and slopes of `0.012171 s` (low) and `-0.015856 s` (high resistance).
 /// In the equations above: `lrs.p = [10, 0.69078, 0, 0.017619]`, `hrs.p = [10, 0.69078, 0, -0.022953]`.
-/// They could not be compared with the article's own text, which is not freely available.
+/// They were not compared with the article's own text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wear {
     cause: Cause,

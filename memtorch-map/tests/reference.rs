@@ -9,7 +9,7 @@ use memtorch_crossbar::{
 };
 use memtorch_devices::{DeviceSpec, Stream, models};
 use memtorch_map::{
-    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat,
+    Adc, Arrays, DoubleColumn, Entry, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat,
     ReadMode, SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires,
 };
 use memtorch_utils::config::{Table, Value};
@@ -414,6 +414,43 @@ impl NonIdeality for Fade {
         array.conductances_mut().iter_mut().for_each(|g| *g *= self.0);
         Ok(Report::default())
     }
+}
+
+/// The first array is the positive one, and what acts before tuning is what the gain makes up for.
+#[test]
+fn steps_act_on_the_arrays_and_at_the_time_that_they_are_given() {
+    // One input, one positive and one negative weight: each output comes from one array.
+    let weights = Array3::from_shape_vec((1, 1, 2), vec![0.75, -0.5]).unwrap();
+    let run = |arrays, after_tuning, samples| {
+        let mut hardware = hardware();
+        hardware.tuning.samples = samples;
+        let step = Arc::new(Fade(0.5, false));
+        hardware.nonidealities = vec![Entry { arrays, after_tuning, ..Entry::new(step) }];
+        let backend = Arc::new(CpuBackend::portable());
+        let stream = Stream::root(0, 0);
+        let matrix =
+            MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, stream, backend).unwrap();
+        let mut y = [0.0; 2];
+        matrix.multiply(Input::Rows { values: &[1.0], rows: 1 }, &mut y).unwrap();
+        (y, matrix.report().steps.iter().map(|step| step.array).collect::<Vec<_>>())
+    };
+    // A weight w lies on its array as g_off + (g_on - g_off) w, and g_off on the other one does not cancel any more.
+    let off = 0.75 * (1.0 / R_OFF) / (1.0 / R_ON - 1.0 / R_OFF);
+    let near = |y: [f32; 2], expected: [f64; 2]| {
+        for (y, expected) in y.into_iter().zip(expected) {
+            assert!((f64::from(y) - expected).abs() < 1e-6, "{y} {expected}");
+        }
+    };
+    let (y, steps) = run(Arrays::Positive, true, 0);
+    near(y, [0.375 - 0.5 * off, -0.5 - 0.5 * off]);
+    assert_eq!(steps, [0]);
+    let (y, steps) = run(Arrays::Negative, true, 0);
+    near(y, [0.75 + 0.5 * off, -0.25 + 0.5 * off]);
+    assert_eq!(steps, [1]);
+    assert_eq!(run(Arrays::All, true, 0).1, [0, 1]);
+    // After tuning half of the output is lost; before it the gain is twice as large, and nothing is.
+    near(run(Arrays::All, true, 8).0, [0.375, -0.25]);
+    near(run(Arrays::All, false, 8).0, [0.75, -0.5]);
 }
 
 #[test]

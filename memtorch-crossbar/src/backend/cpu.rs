@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::check::Checked;
 use super::kernel::Isa;
 use super::packed::Packed;
-use super::{ArrayBackend, Conversions, Input, Operand, Product, definition};
-use crate::{ConverterSpec, CrossbarError, FullScale, Layout};
+use super::{ArrayBackend, Conversions, Operand, Product, definition};
+use crate::{CrossbarError, Layout};
 
 /// Products on the CPU: tiles and vectors shared out among rayon's threads, with kernels for
 /// AVX-512, for AVX2 with FMA, and for any other processor, chosen at run time.
@@ -69,12 +70,11 @@ impl CpuBackend {
     /// with the same instructions, the best of some 20 ms. A product's FLOP/s stand beside it in the
     /// benches.
     pub fn measure_peak(&self) -> f64 {
-        let isa = self.isa.unwrap_or(Isa::Lanes);
+        let isa = self.isa.unwrap_or(Isa::LANES);
         let mut best = 0.0f64;
         for _ in 0..20 {
             let start = std::time::Instant::now();
-            // SAFETY: only `Isa::available` makes one, of what the processor has; any has `Lanes`.
-            let flop = unsafe { isa.spin(if self.isa.is_some() { 100_000 } else { 1_000 }) };
+            let flop = isa.spin(if self.isa.is_some() { 100_000 } else { 1_000 });
             best = best.max(flop as f64 / start.elapsed().as_secs_f64());
         }
         best
@@ -109,74 +109,15 @@ impl ArrayBackend for CpuBackend {
         product: &Product<'_>,
         output: &mut [f32],
     ) -> Result<Conversions, CrossbarError> {
-        let layout = operand.layout();
         let packed: &Packed = operand.downcast(NAME)?;
-        check(layout, product, output.len())?;
-        if output.is_empty() {
+        let mut checked = Checked::new(operand.layout(), packed, product, output)?;
+        if checked.output.is_empty() {
             return Ok(Conversions::default());
         }
-        if let Some(isa) = self.isa {
-            // SAFETY: only `Isa::available` makes one, of what the processor has; lengths were checked.
-            if let Some(done) = unsafe { isa.multiply(layout, packed, product, output) } {
-                return Ok(done);
-            }
+        if let Some(done) = self.isa.and_then(|isa| isa.multiply(&mut checked)) {
+            return Ok(done);
         }
+        let Checked { layout, packed, product, output, .. } = checked;
         Ok(definition::multiply(layout, packed.values(), product, output))
     }
-}
-
-/// Everything fits together.
-fn check(layout: &Layout, product: &Product<'_>, output: usize) -> Result<(), CrossbarError> {
-    let shape = |what, found: usize, expected: Option<usize>| match expected {
-        Some(expected) if expected == found => Ok(()),
-        _ => Err(CrossbarError::Shape {
-            what,
-            found: vec![found],
-            expected: vec![expected.unwrap_or(usize::MAX)],
-        }),
-    };
-    let vectors = match &product.input {
-        Input::Rows { values, rows } => {
-            shape("input", values.len(), rows.checked_mul(layout.groups() * layout.rows()))?;
-            Some(*rows)
-        }
-        Input::Patches { values, samples, geometry } => {
-            let product = |sizes: [usize; 3]| sizes.into_iter().try_fold(1usize, usize::checked_mul);
-            let (groups, kernel) = (layout.groups(), product(geometry.kernel));
-            let rows = kernel.and_then(|kernel| kernel.checked_mul(geometry.channels / groups));
-            if geometry.channels % groups != 0 || rows != Some(layout.rows()) {
-                return Err(CrossbarError::Shape {
-                    what: "patch",
-                    found: vec![geometry.channels, kernel.unwrap_or(usize::MAX)],
-                    expected: vec![groups * layout.rows()],
-                });
-            }
-            for (axis, stride) in geometry.stride.into_iter().enumerate() {
-                if stride == 0 {
-                    return Err(CrossbarError::value(format!("stride of axis {axis}"), 0, "at least 1"));
-                }
-                // So that a place under the kernel can be computed.
-                let last = geometry.output[axis].saturating_sub(1).checked_mul(stride);
-                let reach = (geometry.kernel[axis] - 1).checked_mul(geometry.dilation[axis]);
-                if last.zip(reach).and_then(|(a, b)| a.checked_add(b)).is_none_or(|n| n == usize::MAX) {
-                    let value = geometry.dilation[axis];
-                    return Err(CrossbarError::value(format!("dilation of axis {axis}"), value, "less"));
-                }
-            }
-            let image = product(geometry.input).and_then(|area| area.checked_mul(geometry.channels));
-            shape("input", values.len(), image.and_then(|image| image.checked_mul(*samples)))?;
-            product(geometry.output).and_then(|positions| positions.checked_mul(*samples))
-        }
-    };
-    let columns = layout.groups() * layout.columns();
-    shape("output", output, vectors.and_then(|vectors| vectors.checked_mul(columns)))?;
-    if let Some(ConverterSpec::Linear { bits, full_scale }) = product.converter.descriptor() {
-        if !(2..=24).contains(&bits) {
-            return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
-        }
-        if let FullScale::PerTile(list) = full_scale {
-            shape("full scales", list.len(), Some(layout.tile_count()))?;
-        }
-    }
-    Ok(())
 }

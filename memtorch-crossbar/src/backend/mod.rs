@@ -10,6 +10,7 @@
 //! then the row tiles are added in ascending order. So all backends agree bit for bit up to and
 //! including a linear converter.
 
+mod check;
 mod cpu;
 mod definition;
 mod kernel;

@@ -5,6 +5,7 @@ mod analysis;
 mod auto;
 mod cg;
 mod circuit;
+mod kernel;
 mod lu;
 mod netlist;
 mod nodal;

@@ -50,6 +50,17 @@ pub(crate) struct Circuit {
     pub(crate) threads: Option<u16>,
 }
 
+/// How the circuit is operated, besides its word lines.
+#[derive(Debug, Args)]
+pub(crate) struct Operation {
+    /// Voltages of the bit lines, [N] (solve: or [batch, N]), instead of 0
+    #[arg(long, value_name = "V.npy")]
+    pub(crate) bit_line: Option<PathBuf>,
+    /// Devices of i = g sinh(B v) / B, B in 1/V, instead of i = g v
+    #[arg(long, value_name = "B", allow_negative_numbers = true)]
+    pub(crate) nonlinear: Option<f64>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum WordLineEnds {
     Left,
@@ -83,15 +94,11 @@ pub(crate) struct Solve {
     /// Voltages of the word lines, [M] or [batch, M]
     #[arg(long, value_name = "V.npy")]
     pub(crate) word_line: PathBuf,
-    /// Voltages of the bit lines, [N] or [batch, N], instead of 0
-    #[arg(long, value_name = "V.npy")]
-    pub(crate) bit_line: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) operation: Operation,
     /// How to solve
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) method: Method,
-    /// Devices of i = g sinh(B v) / B, B in 1/V, instead of i = g v
-    #[arg(long, value_name = "B", allow_negative_numbers = true)]
-    pub(crate) nonlinear: Option<f64>,
     /// Column currents to write, in ampere into the sinks, [N] or [batch, N]
     #[arg(long, value_name = "I.npy")]
     pub(crate) out: PathBuf,
@@ -125,12 +132,8 @@ pub(crate) struct Netlist {
     /// Voltages of the word lines, [M]
     #[arg(long, value_name = "V.npy")]
     pub(crate) word_line: PathBuf,
-    /// Voltages of the bit lines, [N], instead of 0
-    #[arg(long, value_name = "V.npy")]
-    pub(crate) bit_line: Option<PathBuf>,
-    /// Devices of i = g sinh(B v) / B, B in 1/V, instead of i = g v
-    #[arg(long, value_name = "B", allow_negative_numbers = true)]
-    pub(crate) nonlinear: Option<f64>,
+    #[command(flatten)]
+    pub(crate) operation: Operation,
     /// Deck to write
     #[arg(long, value_name = "F.cir")]
     pub(crate) out: PathBuf,
@@ -143,12 +146,8 @@ pub(crate) struct Map {
     /// Voltages of the word lines, [M], instead of 1 V on all
     #[arg(long, value_name = "V.npy")]
     pub(crate) word_line: Option<PathBuf>,
-    /// Voltages of the bit lines, [N], instead of 0
-    #[arg(long, value_name = "V.npy")]
-    pub(crate) bit_line: Option<PathBuf>,
-    /// Devices of i = g sinh(B v) / B, B in 1/V, instead of i = g v
-    #[arg(long, value_name = "B", allow_negative_numbers = true)]
-    pub(crate) nonlinear: Option<f64>,
+    #[command(flatten)]
+    pub(crate) operation: Operation,
     /// Drawing to write
     #[arg(long, value_name = "F.svg")]
     pub(crate) plot: PathBuf,
@@ -156,8 +155,9 @@ pub(crate) struct Map {
 
 /// What clap cannot know: options that do not go together.
 pub(crate) fn check(arguments: &Crossbar) -> Result<(), clap::Error> {
-    if let CrossbarCommand::Solve(Solve { method: Method::Reduce | Method::Lu, nonlinear: Some(_), .. }) =
+    if let CrossbarCommand::Solve(Solve { method: Method::Reduce | Method::Lu, operation, .. }) =
         &arguments.command
+        && operation.nonlinear.is_some()
     {
         let what = "--nonlinear needs --method auto or cg: reduce and lu solve ohmic devices only";
         let mut command = crate::cli::arguments::Arguments::command();

@@ -49,8 +49,9 @@ fn solution(
 
 fn solve(arguments: &Solve) -> Result<(), Error> {
     let circuit = arrays::circuit(&arguments.circuit)?;
-    let law = arrays::law(arguments.nonlinear)?;
-    let (word, bit) = arrays::inputs(&circuit, Some(&arguments.word_line), arguments.bit_line.as_deref())?;
+    let law = arrays::law(arguments.operation.nonlinear)?;
+    let (word, bit) =
+        arrays::inputs(&circuit, Some(&arguments.word_line), arguments.operation.bit_line.as_deref())?;
     let (batched, word) = (word.batched, word.values);
     let detail = if arguments.node_voltages.is_some() { Detail::Nodes } else { Detail::Currents };
     let solution = context::with_threads(arguments.circuit.threads, || {
@@ -155,8 +156,9 @@ fn effective(arguments: &Effective) -> Result<(), Error> {
 
 fn write_netlist(arguments: &Netlist) -> Result<(), Error> {
     let circuit = arrays::circuit(&arguments.circuit)?;
-    let law = arrays::law(arguments.nonlinear)?;
-    let (word, bit) = arrays::inputs(&circuit, Some(&arguments.word_line), arguments.bit_line.as_deref())?;
+    let law = arrays::law(arguments.operation.nonlinear)?;
+    let (word, bit) =
+        arrays::inputs(&circuit, Some(&arguments.word_line), arguments.operation.bit_line.as_deref())?;
     arrays::single("a netlist", &word.values)?;
     let deck = netlist(&circuit, word.values.row(0), bit.row(0), law)?;
     Ok(write_atomic(&arguments.out, |file| file.write_all(deck.as_bytes()))?)
@@ -167,9 +169,9 @@ fn map(arguments: &Map) -> Result<(), Error> {
         return Err(Error::argument("--plot", arguments.plot.display(), "a file name that ends in .svg"));
     }
     let circuit = arrays::circuit(&arguments.circuit)?;
-    let law = arrays::law(arguments.nonlinear)?;
+    let law = arrays::law(arguments.operation.nonlinear)?;
     let (word, bit) =
-        arrays::inputs(&circuit, arguments.word_line.as_deref(), arguments.bit_line.as_deref())?;
+        arrays::inputs(&circuit, arguments.word_line.as_deref(), arguments.operation.bit_line.as_deref())?;
     arrays::single("a map", &word.values)?;
     let solution = context::with_threads(arguments.circuit.threads, || {
         solution(&circuit, Method::Auto, law, &word.values, &bit, Detail::Nodes)

@@ -23,12 +23,15 @@ mod simd;
 
 use body::{Convert, Dot, Linear, Rule, Run, Scattered};
 
-use super::{Conversions, Input, Product, packed::Packed};
+use super::{Conversions, Input, Product, check::Checked, packed::Packed};
 use crate::{Converter, ConverterSpec, FullScale, Layout, Tile};
 
-/// An instruction set.
+/// An instruction set that this machine has: only [`Isa::available`] and [`Isa::LANES`] make one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isa {
+pub(super) struct Isa(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
     /// Arrays as lanes.
     Lanes,
     /// AVX2 with FMA.
@@ -40,16 +43,19 @@ pub(super) enum Isa {
 }
 
 impl Isa {
+    /// Arrays as lanes, which every machine has.
+    pub(super) const LANES: Self = Self(Set::Lanes);
+
     /// Those that this machine has, the fastest last.
     pub(super) fn available() -> Vec<Self> {
-        let mut found = vec![Self::Lanes];
+        let mut found = vec![Self::LANES];
         #[cfg(target_arch = "x86_64")]
         {
             use std::is_x86_feature_detected as has;
             if has!("avx2") && has!("fma") && has!("popcnt") {
-                found.push(Self::Avx2);
+                found.push(Self(Set::Avx2));
                 if has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl") {
-                    found.push(Self::Avx512);
+                    found.push(Self(Set::Avx512));
                 }
             }
         }
@@ -58,56 +64,45 @@ impl Isa {
 
     /// In reports.
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Lanes => lanes::PortableLanes::NAME,
+        match self.0 {
+            Set::Lanes => lanes::PortableLanes::NAME,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::Avx2::NAME,
+            Set::Avx2 => avx2::Avx2::NAME,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::Avx512::NAME,
+            Set::Avx512 => avx512::Avx512::NAME,
         }
     }
 
     /// Multiply-adds without memory: the FLOP of `rounds`, to be timed.
-    ///
-    /// # Safety
-    /// The processor has this instruction set.
-    pub(super) unsafe fn spin(self, rounds: usize) -> usize {
+    pub(super) fn spin(self, rounds: usize) -> usize {
         unsafe fn run<K: Kernel>(rounds: usize) -> usize {
             // SAFETY: the caller's promise.
             std::hint::black_box(unsafe { K::spin(rounds, std::hint::black_box(0.5)) });
             rounds * body::SPIN * 2 * K::LANES
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: an `Isa` is only made of what the processor has.
         unsafe {
-            match self {
-                Self::Lanes => run::<lanes::PortableLanes>(rounds),
+            match self.0 {
+                Set::Lanes => run::<lanes::PortableLanes>(rounds),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => run::<avx2::Avx2>(rounds),
+                Set::Avx2 => run::<avx2::Avx2>(rounds),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => run::<avx512::Avx512>(rounds),
+                Set::Avx512 => run::<avx512::Avx512>(rounds),
             }
         }
     }
 
-    /// Computes a product whose lengths were checked; `None` where only the definition can.
-    ///
-    /// # Safety
-    /// The processor has this instruction set.
-    pub(super) unsafe fn multiply(
-        self,
-        layout: &Layout,
-        packed: &Packed,
-        product: &Product<'_>,
-        output: &mut [f32],
-    ) -> Option<Conversions> {
-        // SAFETY: the caller's promise.
+    /// Computes a product; `None` where only the definition can.
+    pub(super) fn multiply(self, checked: &mut Checked<'_>) -> Option<Conversions> {
+        let Checked { layout, packed, product, output, .. } = checked;
+        // SAFETY: an `Isa` is only made of what the processor has; the lengths were checked.
         unsafe {
-            match self {
-                Self::Lanes => multiply::<lanes::PortableLanes>(layout, packed, product, output),
+            match self.0 {
+                Set::Lanes => multiply::<lanes::PortableLanes>(layout, packed, product, output),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx2 => multiply::<avx2::Avx2>(layout, packed, product, output),
+                Set::Avx2 => multiply::<avx2::Avx2>(layout, packed, product, output),
                 #[cfg(target_arch = "x86_64")]
-                Self::Avx512 => multiply::<avx512::Avx512>(layout, packed, product, output),
+                Set::Avx512 => multiply::<avx512::Avx512>(layout, packed, product, output),
             }
         }
     }

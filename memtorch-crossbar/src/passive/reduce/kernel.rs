@@ -7,34 +7,7 @@ use super::lane::Wide;
 use super::leaf::{Shape, reduce_wide};
 use super::pool::Pool;
 use super::{blocked, star_mesh};
-
-macro_rules! for_each_processor {
-    ($(#[$doc:meta])* $name:ident, $plain:path, ($($arg:ident: $type:ty),*) -> $out:ty) => {
-        $(#[$doc])*
-        pub(super) fn $name($($arg: $type),*) -> $out {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f")]
-                fn avx512($($arg: $type),*) -> $out {
-                    $plain($($arg),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn avx2($($arg: $type),*) -> $out {
-                    $plain($($arg),*)
-                }
-                if std::arch::is_x86_feature_detected!("avx512f") {
-                    // SAFETY: the processor has AVX-512F.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has AVX2.
-                    return unsafe { avx2($($arg),*) };
-                }
-            }
-            $plain($($arg),*)
-        }
-    };
-}
+use crate::passive::kernel::for_each_processor;
 
 for_each_processor!(
     /// Reduces several equal leaves side by side.

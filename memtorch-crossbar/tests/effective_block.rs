@@ -1,9 +1,12 @@
-//! The effective conductances of the used block of a tile.
+//! The used block of a tile: its effective conductances, and its currents where devices are nonlinear.
 
 mod reference;
 
-use memtorch_crossbar::ndarray::{Array2, s};
-use memtorch_crossbar::passive::{TileCircuit, Unused, Wiring, effective_block};
+use memtorch_crossbar::ndarray::{Array2, Axis, s};
+use memtorch_crossbar::passive::{
+    Detail, DeviceLaw, Newton, NonlinearTile, Ohmic, PassiveCircuit, Sinh, TileCircuit, Unused, Wiring,
+    effective_block,
+};
 use reference::{Numbers, effective, worst};
 
 fn tile(shape: [usize; 2], wiring: Wiring) -> TileCircuit {
@@ -101,4 +104,95 @@ fn bad_input_is_named() {
     assert!(effective_block(Array2::zeros((0, 2)).view(), &good).is_err());
     assert!(effective_block(used.view(), &TileCircuit { transistor_resistance: -1.0, ..good }).is_err());
     assert!(effective_block(used.view(), &TileCircuit { unused_conductance: f64::NAN, ..good }).is_err());
+}
+
+#[test]
+fn currents_of_ohmic_devices_are_the_product_with_the_effective_conductances() {
+    let mut numbers = Numbers(10);
+    let used = numbers.conductances(5, 3, 1e-5, 1e-3);
+    let word = Array2::from_shape_vec((4, 5), numbers.voltages(20)).unwrap();
+    for (wiring, transistor_resistance, unused) in [
+        (Wiring::new(10.0, 5.0), 0.0, Unused::Full),
+        (Wiring::new(10.0, 5.0), 700.0, Unused::Full),
+        (Wiring::new(0.0, 50.0), 700.0, Unused::Absent),
+        (Wiring::new(0.0, 0.0), 700.0, Unused::Full),
+    ] {
+        let circuit = TileCircuit { transistor_resistance, unused, ..tile([7, 9], wiring) };
+        let found = NonlinearTile::new(used.view(), &circuit)
+            .unwrap()
+            .column_currents(&Ohmic, word.view(), &Newton::default())
+            .unwrap();
+        let effective = effective_block(used.view(), &circuit).unwrap();
+        let size = word.mapv(f64::abs).dot(&effective);
+        let error = ((found - word.dot(&effective)) / size).fold(0.0f64, |worst, e| worst.max(e.abs()));
+        assert!(error < 1e-11, "{circuit:?}: {error:e}");
+    }
+}
+
+/// Devices that are steeper the farther they lie from the corner.
+#[derive(Debug)]
+struct Steeper;
+
+impl DeviceLaw for Steeper {
+    fn current_and_slope(&self, conductance: f64, voltage: f64, [row, column]: [usize; 2]) -> (f64, f64) {
+        Sinh::new(1.0 + (row + 2 * column) as f64).unwrap().current_and_slope(
+            conductance,
+            voltage,
+            [row, column],
+        )
+    }
+}
+
+#[test]
+fn currents_of_nonlinear_devices_are_those_of_the_whole_circuit() {
+    let mut numbers = Numbers(11);
+    let used = numbers.conductances(4, 3, 1e-5, 1e-3);
+    let word = Array2::from_shape_vec((3, 4), numbers.voltages(12)).unwrap();
+    let circuit = tile([6, 5], Wiring::new(30.0, 20.0));
+    let read = NonlinearTile::new(used.view(), &circuit).unwrap();
+    let found = read.column_currents(&Steeper, word.view(), &Newton::default()).unwrap();
+    let mut whole = Array2::from_elem((6, 5), 1e-6);
+    whole.slice_mut(s![..4, ..3]).assign(&used);
+    let mut all = Array2::zeros((3, 6));
+    all.slice_mut(s![.., ..4]).assign(&word);
+    let whole = PassiveCircuit::new(whole, circuit.wiring).unwrap();
+    let expected = Newton::default()
+        .solve(&whole, &Steeper, all.view(), Array2::zeros((3, 5)).view(), Detail::Currents)
+        .unwrap();
+    assert_eq!(found, expected.column_currents.slice(s![.., ..3]));
+    for (input, row) in found.outer_iter().enumerate() {
+        let alone = word.row(input).insert_axis(Axis(0));
+        let alone = read.column_currents(&Steeper, alone, &Newton::default()).unwrap();
+        assert_eq!(alone.row(0), row, "an input's result depends on the others");
+    }
+    // The same, as if devices were ohmic, is another result.
+    let ohmic = word.dot(&effective_block(used.view(), &circuit).unwrap());
+    assert!(worst(&found, &ohmic) > 1e-2);
+    let short = Array2::zeros((1, 3));
+    let error = read.column_currents(&Steeper, short.view(), &Newton::default()).unwrap_err();
+    assert!(error.to_string().contains("word-line voltages has shape [1, 3]"), "{error}");
+}
+
+#[test]
+fn a_transistor_takes_its_share_of_the_voltage_of_a_nonlinear_device() {
+    for (g, resistance, b, volts) in [(1e-4, 1e3, 5.0, 0.3), (1e-3, 1e4, 20.0, -1.5), (1e-6, 10.0, 2.0, 0.2)]
+    {
+        let circuit =
+            TileCircuit { transistor_resistance: resistance, ..tile([1, 1], Wiring::new(0.0, 0.0)) };
+        let found = NonlinearTile::new(Array2::from_elem((1, 1), g).view(), &circuit)
+            .unwrap()
+            .column_currents(
+                &Sinh::new(b).unwrap(),
+                Array2::from_elem((1, 1), volts).view(),
+                &Newton::default(),
+            )
+            .unwrap()[(0, 0)];
+        // v = asinh(b i / g) / b + R i, by bisection over the current.
+        let (mut low, mut high) = (-1.0f64, 1.0f64);
+        for _ in 0..200 {
+            let i = 0.5 * (low + high);
+            if (b * i / g).asinh() / b + resistance * i < volts { low = i } else { high = i }
+        }
+        assert!((found / low - 1.0).abs() < 1e-11, "{found:e}, expected {low:e}");
+    }
 }

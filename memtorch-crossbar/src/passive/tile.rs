@@ -32,6 +32,44 @@ pub struct TileCircuit {
     pub transistor_resistance: f64,
 }
 
+impl TileCircuit {
+    /// Looks for what is not possible.
+    pub(super) fn check(&self, used: ArrayView2<f64>) -> Result<(), CrossbarError> {
+        self.wiring.check()?;
+        check_resistance("transistor resistance", self.transistor_resistance)?;
+        let (rows, columns) = used.dim();
+        if used.is_empty() || rows > self.shape[0] || columns > self.shape[1] {
+            return Err(CrossbarError::Shape {
+                what: "used block of a tile",
+                found: vec![rows, columns],
+                expected: self.shape.to_vec(),
+            });
+        }
+        check_conductances(used)?;
+        if !(self.unused_conductance >= 0.0 && self.unused_conductance.is_finite()) {
+            let expected = "a finite number of siemens that is not negative";
+            return Err(CrossbarError::value(
+                "conductance of unused devices",
+                self.unused_conductance,
+                expected,
+            ));
+        }
+        Ok(())
+    }
+
+    /// The conductances of all devices of the circuit, without their transistors.
+    pub(super) fn conductances(&self, used: ArrayView2<f64>) -> Array2<f64> {
+        match self.unused {
+            Unused::Absent => used.to_owned(),
+            Unused::Full => {
+                let mut all = Array2::from_elem(self.shape, self.unused_conductance);
+                all.slice_mut(s![..used.nrows(), ..used.ncols()]).assign(&used);
+                all
+            }
+        }
+    }
+}
+
 /// The effective conductances (siemens, `[rows, columns]`) of the used block of a tile, whose place
 /// is at word line 0 and bit line 0: the current into a bit line's sink for a volt on a word line,
 /// with every other line at 0 V through its source resistance.
@@ -43,32 +81,13 @@ pub struct TileCircuit {
 /// A used block that is empty or larger than the tile; a conductance or a resistance that is
 /// negative or not finite; lines open at both ends.
 pub fn effective_block(used: ArrayView2<f64>, tile: &TileCircuit) -> Result<Array2<f64>, CrossbarError> {
-    tile.wiring.check()?;
-    check_resistance("transistor resistance", tile.transistor_resistance)?;
-    let (rows, columns) = used.dim();
-    if used.is_empty() || rows > tile.shape[0] || columns > tile.shape[1] {
-        return Err(CrossbarError::Shape {
-            what: "used block of a tile",
-            found: vec![rows, columns],
-            expected: tile.shape.to_vec(),
-        });
-    }
-    check_conductances(used)?;
-    if !(tile.unused_conductance >= 0.0 && tile.unused_conductance.is_finite()) {
-        let expected = "a finite number of siemens that is not negative";
-        return Err(CrossbarError::value("conductance of unused devices", tile.unused_conductance, expected));
-    }
+    tile.check(used)?;
     let with_transistor = |g: f64| g / (1.0 + g * tile.transistor_resistance);
     if tile.wiring.is_ideal() {
         return Ok(used.mapv(with_transistor));
     }
-    let shape = match tile.unused {
-        Unused::Full => (tile.shape[0], tile.shape[1]),
-        Unused::Absent => (rows, columns),
-    };
-    let mut all = Array2::from_elem(shape, with_transistor(tile.unused_conductance));
-    all.slice_mut(s![..rows, ..columns]).zip_mut_with(&used, |to, g| *to = with_transistor(*g));
+    let all = tile.conductances(used).mapv_into(with_transistor);
     let between = reduce::terminals(all.view(), &tile.wiring);
-    let (m, total) = (shape.0, shape.0 + shape.1);
-    Ok(Array2::from_shape_fn((rows, columns), |(i, j)| between[i * total + m + j]))
+    let ((rows, columns), (m, n)) = (used.dim(), all.dim());
+    Ok(Array2::from_shape_fn((rows, columns), |(i, j)| between[i * (m + n) + m + j]))
 }

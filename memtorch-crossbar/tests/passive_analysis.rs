@@ -2,7 +2,7 @@
 
 mod reference;
 
-use memtorch_crossbar::ndarray::{Array1, Array2, Axis};
+use memtorch_crossbar::ndarray::{Array1, Array2, Axis, s};
 use memtorch_crossbar::passive::{
     Auto, ConjugateGradients, Detail, DeviceLaw, Newton, Ohmic, OperatingPoint, PassiveCircuit,
     PassiveSolver, Sinh, Wiring, netlist, reduce, sensitivity,
@@ -89,28 +89,108 @@ fn newton_of_ohmic_devices_is_the_linear_solution_and_of_an_ideal_array_the_law_
     assert!(worst(&found.column_currents, &expected) < 1e-12);
 }
 
+/// `i = g tanh(b v) / b`: next to no slope where it saturates.
+#[derive(Debug)]
+struct Saturating(f64);
+
+impl DeviceLaw for Saturating {
+    fn current_and_slope(&self, conductance: f64, voltage: f64, _place: [usize; 2]) -> (f64, f64) {
+        let x = (self.0 * voltage).tanh();
+        (conductance * x / self.0, conductance * (1.0 - x * x))
+    }
+}
+
+/// A kink at 0.1 V, from which on the slope is so many times what it was.
+#[derive(Debug)]
+struct Kinked(f64);
+
+impl DeviceLaw for Kinked {
+    fn current_and_slope(&self, conductance: f64, voltage: f64, _place: [usize; 2]) -> (f64, f64) {
+        let beyond = voltage.abs() - 0.1;
+        if beyond < 0.0 {
+            return (conductance * voltage, conductance);
+        }
+        ((conductance * (0.1 + self.0 * beyond)).copysign(voltage), self.0 * conductance)
+    }
+}
+
+/// A network of currents that rise with their voltages has one solution only: voltages whose device
+/// currents are what flows in the wires are it.
 #[test]
-fn steep_laws_converge_and_impossible_ones_say_so() {
+fn steep_saturating_and_kinked_laws_are_solved() {
+    let laws: Vec<Box<dyn DeviceLaw>> = vec![
+        Box::new(Sinh::new(5.0).unwrap()),
+        Box::new(Sinh::new(20.0).unwrap()),
+        Box::new(Sinh::new(60.0).unwrap()),
+        Box::new(Sinh::new(400.0).unwrap()),
+        Box::new(Saturating(20.0)),
+        Box::new(Saturating(100.0)),
+        Box::new(Kinked(50.0)),
+        Box::new(Kinked(0.01)),
+    ];
+    let mut numbers = Numbers(72);
+    for (m, n, high) in [(1, 1, 1e-3), (16, 16, 1e-3), (13, 30, 1e-4), (9, 1, 1e-3)] {
+        let g = numbers.conductances(m, n, 1e-7, high);
+        let (word, bit) = (numbers.voltages(m), numbers.voltages(n));
+        // Up to 1.5 V across a device, with either sign.
+        let word: Array1<f64> = word.iter().map(|v| 4.0 * v).collect();
+        let bit: Array1<f64> = bit.into();
+        for (source, line) in [(100.0, 20.0), (2.0, 2.0), (1e-3, 1e-3), (500.0, 1e-3), (1e-3, 300.0)] {
+            let circuit = PassiveCircuit::new(g.clone(), Wiring::new(source, line)).unwrap();
+            for law in &laws {
+                let (w, b) = (word.view().insert_axis(Axis(0)), bit.view().insert_axis(Axis(0)));
+                let found = Newton::default().solve(&circuit, &**law, w, b, Detail::Nodes).unwrap();
+                let point =
+                    OperatingPoint::new(&circuit, &**law, &found, 0, word.view(), bit.view()).unwrap();
+                let nodes = point.node_voltages;
+                // Along a line: what flows in a segment is what the devices beyond it take.
+                let check = |voltages: Vec<f64>, devices: Vec<f64>, name: &str| {
+                    let size: f64 = devices.iter().map(|i| i.abs()).sum();
+                    let largest = voltages.iter().fold(0.0f64, |largest, v| largest.max(v.abs()));
+                    for k in 0..devices.len() {
+                        let beyond: f64 = devices[k..].iter().sum();
+                        let ohm = if k == 0 { source } else { line };
+                        let error = (voltages[k] - voltages[k + 1] - ohm * beyond).abs();
+                        // Voltages are rounded; a law makes b times as much of it, and a wire its share.
+                        let rounding = 4.0 * f64::EPSILON * largest * devices.len() as f64;
+                        assert!(
+                            error <= rounding + 1e-9 * ohm * size,
+                            "{law:?}: {m} x {n}, {source} and {line} ohm, {name}, segment {k}: {error:e} V"
+                        );
+                    }
+                };
+                for i in 0..m {
+                    let row = nodes.slice(s![0, i, ..]);
+                    let voltages = std::iter::once(word[i]).chain(row.iter().copied()).collect();
+                    check(voltages, point.device_currents.row(i).to_vec(), "word line");
+                }
+                for j in 0..n {
+                    let column = nodes.slice(s![1, ..;-1, j]);
+                    let voltages = std::iter::once(bit[j]).chain(column.iter().copied()).collect();
+                    let devices = point.device_currents.slice(s![..;-1, j]).mapv(|i| -i).to_vec();
+                    check(voltages, devices, "bit line");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn newton_that_does_not_converge_says_how_far_it_came() {
     let (circuit, word, _) = example(16, 16, Wiring::new(100.0, 20.0));
-    let w = word.mapv(|v| 10.0 * v).insert_axis(Axis(0));
-    let zero = Array2::zeros((1, 16));
-    // sinh(15) is 1.6e6: the devices hold the voltage down, the wires take it.
+    let (w, zero) = (word.mapv(|v| 10.0 * v).insert_axis(Axis(0)), Array2::zeros((1, 16)));
     let law = Sinh::new(5.0).unwrap();
-    let found = Newton::default().solve(&circuit, &law, w.view(), zero.view(), Detail::Nodes).unwrap();
-    let point = OperatingPoint::new(&circuit, &law, &found, 0, w.row(0), zero.row(0)).unwrap();
-    let columns = point.device_currents.sum_axis(Axis(0));
-    let size = point.device_currents.mapv(f64::abs).sum_axis(Axis(0));
-    for ((a, b), size) in columns.iter().zip(found.column_currents.row(0)).zip(&size) {
-        assert!((a - b).abs() < 1e-8 * size, "{a:e} {b:e}");
-    }
-    let short = Newton { max_steps: 1, ..Newton::default() };
-    let error = short.solve(&circuit, &law, w.view(), zero.view(), Detail::Currents).unwrap_err();
-    assert!(error.to_string().contains("Newton's method, input 0 did not converge"), "{error}");
-    // Devices of 1e19 times the wires' conductance are beyond what digits are left: an error, no NaN.
-    let beyond = Sinh::new(20.0).unwrap();
-    if let Ok(found) = Newton::default().solve(&circuit, &beyond, w.view(), zero.view(), Detail::Currents) {
-        assert!(found.column_currents.iter().all(|i| i.is_finite()));
-    }
+    let short = Newton { max_steps: 3, ..Newton::default() };
+    let error = short.solve(&circuit, &law, w.view(), zero.view(), Detail::Currents).unwrap_err().to_string();
+    assert!(error.starts_with("Newton's method, input 0 did not converge in "), "{error}");
+    let residual: f64 = error.split("residual ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!(residual > 1e-12, "{error}");
+    // Without wires nothing keeps currents within what a number holds.
+    let circuit = PassiveCircuit::new(circuit.conductances().to_owned(), Wiring::new(0.0, 0.0)).unwrap();
+    let beyond = Sinh::new(5e2).unwrap();
+    let error = Newton::default().solve(&circuit, &beyond, w.view(), zero.view(), Detail::Currents);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("largest current of input 0"), "{error}");
     assert!(Sinh::new(0.0).is_err() && Sinh::new(f64::NAN).is_err());
 }
 

@@ -36,6 +36,11 @@ impl PassiveCircuit {
         self.conductances.view()
     }
 
+    /// The same, row by row.
+    pub(super) fn row_major(&self) -> &[f64] {
+        self.conductances.as_slice().expect("circuits are row-major")
+    }
+
     /// The wires.
     pub fn wiring(&self) -> &Wiring {
         &self.wiring

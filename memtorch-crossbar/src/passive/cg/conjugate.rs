@@ -1,12 +1,12 @@
 use super::kernel;
 use super::lines::{Lines, Wires};
-use ndarray::ArrayView2;
 
 /// The linear network of an array with its devices at given conductances, ready to be solved.
 ///
 /// With the nodes of word lines eliminated, the rise u of the bit-line nodes obeys
 /// `S u = (A_b - G A_w^-1 G) u = r`, where A_w and A_b are tridiagonal line by line: conjugate
 /// gradients, preconditioned with A_b^-1.
+#[derive(Clone)]
 pub(super) struct Network {
     pub(super) n: usize,
     pub(super) g: Vec<f64>,
@@ -40,13 +40,19 @@ pub(super) struct Outcome {
 }
 
 impl Network {
-    pub(super) fn new(g: ArrayView2<f64>, wires: &Wires) -> Self {
-        Self {
-            n: g.ncols(),
-            word: Lines::word(g, wires),
-            bit: Lines::bit(g, wires),
-            g: g.iter().copied().collect(),
-        }
+    /// The network of these conductances, row-major, in rows of length `n`.
+    pub(super) fn new(g: &[f64], n: usize, wires: &Wires) -> Self {
+        let cells = g.len();
+        let mut network = Self { n, g: vec![0.0; cells], word: Lines::new(cells), bit: Lines::new(cells) };
+        network.set(g, wires);
+        network
+    }
+
+    /// Takes other conductances.
+    pub(super) fn set(&mut self, g: &[f64], wires: &Wires) {
+        self.g.copy_from_slice(g);
+        self.word.factor_word(self.n, g, wires);
+        self.bit.factor_bit(self.n, g, wires);
     }
 
     /// Adds to `u` the solution of `S u = r`; `r` becomes the residual.

@@ -1,6 +1,9 @@
 //! The loops that take the time, compiled for what the processor can do. The same operations in the
 //! same order on every path: the results do not depend on it.
 
+use memtorch_devices::Lanes;
+
+use super::law;
 use crate::passive::kernel::for_each_processor;
 
 for_each_processor!(
@@ -31,6 +34,21 @@ for_each_processor!(
     /// `a . b`.
     dot, dot_plain, (a: &[f64], b: &[f64]) -> f64
 );
+for_each_processor!(
+    /// Current and slope of devices of `i = g sinh(b v) / b`.
+    sinh_law, sinh_law_plain, (b: f64, g: &[f64], v: &[f64], currents: &mut [f64], slopes: &mut [f64]) -> ()
+);
+for_each_processor!(
+    /// Inverse pivots and shares of lines along rows of length `n`, driven by `first` and `last`, joined by
+    /// `segment`.
+    factor_word, factor_word_plain,
+    (n: usize, g: &[f64], first: f64, segment: f64, last: f64, inverse: &mut [f64], share: &mut [f64]) -> ()
+);
+for_each_processor!(
+    /// The same of lines along columns.
+    factor_bit, factor_bit_plain,
+    (n: usize, g: &[f64], first: f64, segment: f64, last: f64, inverse: &mut [f64], share: &mut [f64]) -> ()
+);
 
 /// Rows that are solved together, so that their chains overlap in time.
 const TOGETHER: usize = 8;
@@ -46,6 +64,90 @@ fn solve_word_plain(n: usize, inverse: &[f64], share: &[f64], x: &mut [f64]) {
     for start in (whole..x.len()).step_by(n) {
         let end = start + n;
         rows::<1>(n, &inverse[start..end], &share[start..end], &mut x[start..end]);
+    }
+}
+
+#[inline(always)]
+fn sinh_law_plain(b: f64, g: &[f64], v: &[f64], currents: &mut [f64], slopes: &mut [f64]) {
+    const WIDTH: usize = 8;
+    let outputs = currents.chunks_mut(WIDTH).zip(slopes.chunks_mut(WIDTH));
+    for ((g, v), (currents, slopes)) in g.chunks(WIDTH).zip(v.chunks(WIDTH)).zip(outputs) {
+        let (mut conductances, mut voltages) = (Lanes([0.0; WIDTH]), Lanes([0.0; WIDTH]));
+        conductances.0[..g.len()].copy_from_slice(g);
+        voltages.0[..v.len()].copy_from_slice(v);
+        let (current, slope) = law::sinh(b, conductances, voltages);
+        currents.copy_from_slice(&current.0[..g.len()]);
+        slopes.copy_from_slice(&slope.0[..g.len()]);
+    }
+}
+
+#[inline(always)]
+fn factor_word_plain(
+    n: usize,
+    g: &[f64],
+    first: f64,
+    segment: f64,
+    last: f64,
+    inverse: &mut [f64],
+    share: &mut [f64],
+) {
+    let block = TOGETHER * n;
+    let whole = g.len() / block * block;
+    let wires = [first, segment, last];
+    for start in (0..whole).step_by(block) {
+        let end = start + block;
+        factor_rows::<TOGETHER>(n, &g[start..end], wires, &mut inverse[start..end], &mut share[start..end]);
+    }
+    for start in (whole..g.len()).step_by(n) {
+        let end = start + n;
+        factor_rows::<1>(n, &g[start..end], wires, &mut inverse[start..end], &mut share[start..end]);
+    }
+}
+
+/// Factors `R` rows.
+#[inline(always)]
+fn factor_rows<const R: usize>(
+    n: usize,
+    g: &[f64],
+    [first, segment, last]: [f64; 3],
+    inverse: &mut [f64],
+    share: &mut [f64],
+) {
+    let mut leak = [first; R];
+    for j in 0..n {
+        let next = if j + 1 < n { segment } else { last };
+        for (r, leak) in leak.iter_mut().enumerate() {
+            let k = r * n + j;
+            let through = *leak + g[k];
+            inverse[k] = 1.0 / (through + next);
+            share[k] = if j + 1 < n { next * inverse[k] } else { 0.0 };
+            *leak = through * share[k];
+        }
+    }
+}
+
+#[inline(always)]
+fn factor_bit_plain(
+    n: usize,
+    g: &[f64],
+    first: f64,
+    segment: f64,
+    last: f64,
+    inverse: &mut [f64],
+    share: &mut [f64],
+) {
+    let mut leak = vec![first; n];
+    let rows = g.chunks_exact(n).len();
+    let outputs = inverse.chunks_exact_mut(n).zip(share.chunks_exact_mut(n));
+    for (i, (g, (inverse, share))) in g.chunks_exact(n).zip(outputs).enumerate() {
+        let end = i + 1 == rows;
+        let next = if end { last } else { segment };
+        for j in 0..n {
+            let through = leak[j] + g[j];
+            inverse[j] = 1.0 / (through + next);
+            share[j] = if end { 0.0 } else { next * inverse[j] };
+            leak[j] = through * share[j];
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 use super::kernel;
 use crate::passive::PassiveCircuit;
 use crate::passive::wiring::conductance;
-use ndarray::ArrayView2;
 
 /// The conductances of the wires, in siemens; 0 is an open end.
 #[derive(Clone, Copy, Debug)]
@@ -43,44 +42,21 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// The word lines, along the second axis.
-    pub(super) fn word(g: ArrayView2<f64>, wires: &Wires) -> Self {
-        let (m, n) = g.dim();
-        let (mut inverse, mut share) = (vec![0.0; m * n], vec![0.0; m * n]);
-        for i in 0..m {
-            let mut leak = wires.word_left;
-            for j in 0..n {
-                leak += g[(i, j)];
-                let next = if j + 1 < n { wires.word } else { wires.word_right };
-                let pivot = 1.0 / (leak + next);
-                inverse[i * n + j] = pivot;
-                if j + 1 < n {
-                    share[i * n + j] = next * pivot;
-                    leak *= next * pivot;
-                }
-            }
-        }
-        Self { inverse, share }
+    /// Lines to be factored, of so many cells in all.
+    pub(super) fn new(cells: usize) -> Self {
+        Self { inverse: vec![0.0; cells], share: vec![0.0; cells] }
     }
 
-    /// The bit lines, along the first axis.
-    pub(super) fn bit(g: ArrayView2<f64>, wires: &Wires) -> Self {
-        let (m, n) = g.dim();
-        let (mut inverse, mut share) = (vec![0.0; m * n], vec![0.0; m * n]);
-        let mut leaks = vec![wires.bit_top; n];
-        for i in 0..m {
-            let next = if i + 1 < m { wires.bit } else { wires.bit_bottom };
-            for (j, leak) in leaks.iter_mut().enumerate() {
-                *leak += g[(i, j)];
-                let pivot = 1.0 / (*leak + next);
-                inverse[i * n + j] = pivot;
-                if i + 1 < m {
-                    share[i * n + j] = next * pivot;
-                    *leak *= next * pivot;
-                }
-            }
-        }
-        Self { inverse, share }
+    /// Factors word lines, along rows of length `n`.
+    pub(super) fn factor_word(&mut self, n: usize, g: &[f64], wires: &Wires) {
+        let (first, last) = (wires.word_left, wires.word_right);
+        kernel::factor_word(n, g, first, wires.word, last, &mut self.inverse, &mut self.share);
+    }
+
+    /// Factors bit lines, along columns; rows have length `n`.
+    pub(super) fn factor_bit(&mut self, n: usize, g: &[f64], wires: &Wires) {
+        let (first, last) = (wires.bit_top, wires.bit_bottom);
+        kernel::factor_bit(n, g, first, wires.bit, last, &mut self.inverse, &mut self.share);
     }
 
     /// Solves all word lines for the currents in `x`, in place.

@@ -2,18 +2,20 @@
 
 mod conjugate;
 mod kernel;
+mod law;
 mod lines;
 mod newton;
 
-use ndarray::{Array2, Array4, ArrayView2, s};
+use ndarray::{Array1, Array2, Array3, Array4, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::solver::check_voltages;
 use super::{Detail, PassiveCircuit, PassiveSolver, Solution};
 use crate::CrossbarError;
 use conjugate::{Network, Outcome, Scratch};
+pub use law::{DeviceLaw, Ohmic, Sinh};
 use lines::Wires;
-pub use newton::{DeviceLaw, Newton, Ohmic, Sinh};
+pub use newton::Newton;
 
 /// Conjugate gradients on the bit-line nodes, preconditioned with the exact solution of each line.
 ///
@@ -50,9 +52,9 @@ impl PassiveSolver for ConjugateGradients {
     ) -> Result<Solution, CrossbarError> {
         check_voltages(circuit, word_lines, bit_lines)?;
         let wires = Wires::new(circuit);
-        let network = Network::new(circuit.conductances(), &wires);
         let (m, n) = (circuit.word_lines(), circuit.bit_lines());
-        let states: Vec<Result<(State, Outcome), CrossbarError>> = (0..word_lines.nrows())
+        let network = Network::new(circuit.row_major(), n, &wires);
+        let found = (0..word_lines.nrows())
             .into_par_iter()
             .map_init(
                 || Scratch::new(m * n, n),
@@ -67,22 +69,53 @@ impl PassiveSolver for ConjugateGradients {
                             tolerance: self.tolerance,
                         });
                     }
-                    Ok((state, outcome))
+                    Ok(state.found(&wires, n, &bit, outcome, detail))
                 },
             )
             .collect();
-        collect(states, &wires, circuit, bit_lines, detail, "conjugate gradients".into())
+        collect(found, circuit, detail, "conjugate gradients".into())
     }
 }
 
 /// The network at one input: voltages and device currents that agree with the wires.
-pub(super) struct State {
+#[derive(Clone)]
+struct State {
     /// Volt, at the nodes of word lines.
     word: Vec<f64>,
     /// Volt above the bit line's voltage, at the nodes of bit lines.
     rise: Vec<f64>,
     /// Ampere through each device.
     currents: Vec<f64>,
+}
+
+impl State {
+    /// What is asked of it.
+    fn found(&self, wires: &Wires, n: usize, bit: &[f64], outcome: Outcome, detail: Detail) -> Found {
+        let last = self.rise.len() - n;
+        // Through the source resistances: the sum over the devices is noisier.
+        let column = |j: usize| wires.bit_top * self.rise[j] + wires.bit_bottom * self.rise[last + j];
+        let nodes = || {
+            let bits = self.rise.chunks_exact(n).flat_map(|row| row.iter().zip(bit).map(|(u, v)| u + v));
+            self.word.iter().copied().chain(bits).collect()
+        };
+        Found {
+            columns: (0..n).map(column).collect(),
+            sources: self.currents.chunks_exact(n).map(|row| row.iter().sum()).collect(),
+            nodes: (detail == Detail::Nodes).then(nodes),
+            outcome,
+        }
+    }
+}
+
+/// The solution of one input.
+struct Found {
+    /// Ampere into the sink of each bit line.
+    columns: Vec<f64>,
+    /// Ampere out of the source of each word line.
+    sources: Vec<f64>,
+    /// Volt, the nodes of word lines first.
+    nodes: Option<Vec<f64>>,
+    outcome: Outcome,
 }
 
 /// The share of a bit line's currents that may be missing at its end: far more than rounding takes
@@ -147,14 +180,12 @@ fn scale(g: &[f64], n: usize, word: &[f64], bit: &[f64], currents: &[f64]) -> Ve
 
 /// Puts the solutions of a batch together.
 fn collect(
-    states: Vec<Result<(State, Outcome), CrossbarError>>,
-    wires: &Wires,
+    found: Vec<Result<Found, CrossbarError>>,
     circuit: &PassiveCircuit,
-    bit_lines: ArrayView2<f64>,
     detail: Detail,
     method: String,
 ) -> Result<Solution, CrossbarError> {
-    let (m, n, batch) = (circuit.word_lines(), circuit.bit_lines(), states.len());
+    let (m, n, batch) = (circuit.word_lines(), circuit.bit_lines(), found.len());
     let mut solution = Solution {
         method,
         column_currents: Array2::zeros((batch, n)),
@@ -163,23 +194,15 @@ fn collect(
         iterations: 0,
         residual: 0.0,
     };
-    for (input, state) in states.into_iter().enumerate() {
-        let (state, outcome) = state?;
-        solution.iterations = solution.iterations.max(outcome.iterations);
-        solution.residual = solution.residual.max(outcome.residual);
-        for j in 0..n {
-            // Through the source resistances: the sum over the devices is noisier.
-            solution.column_currents[(input, j)] =
-                wires.bit_top * state.rise[j] + wires.bit_bottom * state.rise[(m - 1) * n + j];
-        }
-        for (i, row) in state.currents.chunks_exact(n).enumerate() {
-            solution.source_currents[(input, i)] = row.iter().sum();
-        }
-        if let Some(nodes) = &mut solution.node_voltages {
-            let word = ArrayView2::from_shape((m, n), &state.word).expect("one value a cell");
-            let rise = ArrayView2::from_shape((m, n), &state.rise).expect("one value a cell");
-            nodes.slice_mut(s![input, 0, .., ..]).assign(&word);
-            nodes.slice_mut(s![input, 1, .., ..]).assign(&(&rise + &bit_lines.row(input)));
+    for (input, found) in found.into_iter().enumerate() {
+        let found = found?;
+        solution.iterations = solution.iterations.max(found.outcome.iterations);
+        solution.residual = solution.residual.max(found.outcome.residual);
+        solution.column_currents.row_mut(input).assign(&Array1::from(found.columns));
+        solution.source_currents.row_mut(input).assign(&Array1::from(found.sources));
+        if let (Some(all), Some(nodes)) = (&mut solution.node_voltages, found.nodes) {
+            let nodes = Array3::from_shape_vec((2, m, n), nodes).expect("two nodes a cell");
+            all.index_axis_mut(Axis(0), input).assign(&nodes);
         }
     }
     Ok(solution)

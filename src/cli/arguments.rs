@@ -184,7 +184,7 @@ pub(crate) struct Trace {
     #[arg(long, value_name = "F.csv")]
     pub(crate) csv: Option<PathBuf>,
     /// Drawing to write: current over voltage, current and state over time
-    #[arg(long, value_name = "F.svg")]
+    #[arg(long, value_name = "F.svg|F.png")]
     pub(crate) plot: Option<PathBuf>,
     /// Print JSON instead of a summary
     #[arg(long)]

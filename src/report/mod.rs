@@ -2,6 +2,7 @@
 
 mod files;
 mod layer;
+pub mod picture;
 mod table;
 
 pub use files::{layers_csv, results_json};

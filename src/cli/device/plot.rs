@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use memtorch_devices::Trace;
-use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
+
+use crate::Error;
+use crate::report::picture::{Area, FINE, Failed, Picture};
 
 /// How the current stands over the voltage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,34 +19,21 @@ pub(crate) enum Current {
 }
 
 const SIZE: (u32, u32) = (1000, 480);
-/// Places are whole numbers: the drawing is made so many times larger and shown smaller.
-const FINE: u32 = 4;
 const COLOUR: RGBColor = RGBColor(0, 90, 156);
 const SECOND: RGBColor = RGBColor(196, 78, 24);
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Failed = Box<dyn std::error::Error>;
-
-/// Draws current over voltage, and current and state over time, as SVG.
-pub(crate) fn svg(trace: &Trace, model: &str, state: &str, current: Current) -> String {
-    let mut text = String::new();
-    let (width, height) = SIZE;
-    let backend = SVGBackend::with_string(&mut text, (FINE * width, FINE * height));
-    draw(backend, trace, model, state, current).expect("a string takes everything");
-    // The first that is found is the picture's own size; its view box stays.
-    let large = format!("width=\"{}\" height=\"{}\"", FINE * width, FINE * height);
-    text.replacen(&large, &format!("width=\"{width}\" height=\"{height}\""), 1)
-}
-
-fn draw(
-    backend: SVGBackend<'_>,
+/// Draws current over voltage, and current and state over time.
+pub(crate) fn draw(
+    picture: &Picture,
     trace: &Trace,
     model: &str,
     state: &str,
     current: Current,
-) -> Result<(), Failed> {
-    let area = backend.into_drawing_area();
-    area.fill(&WHITE)?;
+) -> Result<(), Error> {
+    picture.draw(SIZE, |area| panels(area, trace, model, state, current))
+}
+
+fn panels(area: &Area<'_>, trace: &Trace, model: &str, state: &str, current: Current) -> Result<(), Failed> {
     let area = area.margin(6 * FINE, 0, 0, 0).titled(model, ("sans-serif", 18 * FINE))?;
     let (left, right) = area.split_horizontally(500 * FINE);
     let (above, below) =
@@ -85,13 +74,12 @@ fn draw(
         let (x, y) = (times.range(), axis.range());
         panel(&area, (x, &times.label), (y, &axis.label), points.collect(), colour, &plain)?;
     }
-    area.present()?;
     Ok(())
 }
 
 /// One chart with one line, which has gaps where a point has no place.
-fn panel<'a, Y>(
-    area: &Area<'a>,
+fn panel<Y>(
+    area: &Area<'_>,
     (x, x_label): (Range<f64>, &str),
     (y, y_label): (Y, &str),
     points: Vec<(f64, f64)>,

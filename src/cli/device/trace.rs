@@ -13,15 +13,14 @@ use super::plot;
 use crate::cli::arguments::Trace;
 use crate::cli::print;
 use crate::experiment::Document;
+use crate::report::picture::Picture;
 use crate::{Error, Registry};
 
 /// Five numbers a sample are kept: 4 GB.
 const MOST_SAMPLES: f64 = 1e8;
 
 pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Error> {
-    if let Some(path) = &arguments.plot {
-        svg(path)?;
-    }
+    let picture = arguments.plot.as_ref().map(|path| Picture::at("--plot", path)).transpose()?;
     let entry = entry(&arguments.model, registry)?;
     let (device, mut table) = device(entry, arguments)?;
     let dt = arguments.dt.unwrap_or_else(|| device.time_step());
@@ -44,10 +43,9 @@ pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Erro
     if let Some(path) = &arguments.csv {
         write_atomic(path, |file| csv(&trace, file))?;
     }
-    if let Some(path) = &arguments.plot {
+    if let Some(picture) = picture {
         let style = if arguments.switching { plot::Current::Logarithmic } else { plot::Current::Linear };
-        let drawing = plot::svg(&trace, entry.name, device.state_label(), style);
-        write_atomic(path, |file| file.write_all(drawing.as_bytes()))?;
+        plot::draw(&picture, &trace, entry.name, device.state_label(), style)?;
     }
     let (start, end) = (trace.conductances[0], trace.final_conductance);
     if !arguments.json {
@@ -67,15 +65,6 @@ pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Erro
         "final_conductance": end,
     });
     print(&format!("{report:#}\n"))
-}
-
-/// The drawing's file must be one that can be drawn.
-fn svg(path: &Path) -> Result<(), Error> {
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg")) {
-        return Ok(());
-    }
-    let expected = "the name of an .svg file: other pictures are not available in this version";
-    Err(Error::argument("--plot", path.display(), expected))
 }
 
 fn entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a DeviceEntry, Error> {

@@ -111,9 +111,9 @@ pub(super) fn join<T: Lane>(first: Block<T>, second: Block<T>, below: bool, pool
     let mut joint = Joint {
         shared,
         ports,
-        inner: pool.zeros(shared * shared),
-        coupling: pool.zeros(shared * p),
-        outer: pool.zeros(p * p),
+        inner: pool.any(shared * shared),
+        coupling: pool.any(shared * p),
+        outer: pool.any(p * p),
     };
     // Where each side of each block goes among the ports of the union.
     let to = ports.sides();
@@ -126,40 +126,77 @@ pub(super) fn join<T: Lane>(first: Block<T>, second: Block<T>, below: bool, pool
         }
         start
     };
-    scatter(&first, out, starts(&a, false), &mut joint);
-    scatter(&second, into, starts(&b, true), &mut joint);
+    let (of_first, of_second) = (starts(&a, false), starts(&b, true));
+    scatter(&first, out, of_first, false, &mut joint);
+    scatter(&second, into, of_second, true, &mut joint);
+    // Nothing leads from the one to the other but through what they share.
+    for one in (0..4).filter(|side| *side != out) {
+        let rows = of_first[one]..of_first[one] + a.sides()[one].len();
+        for other in (0..4).filter(|side| *side != into) {
+            let columns = of_second[other]..of_second[other] + b.sides()[other].len();
+            let (rows, columns) =
+                if rows.start < columns.start { (&rows, columns) } else { (&columns, rows.clone()) };
+            for i in rows.clone() {
+                joint.outer[i * p + columns.start..i * p + columns.end].fill(T::default());
+            }
+        }
+    }
     pool.give_back(first.between);
     pool.give_back(second.between);
     joint
 }
 
-/// Adds a block's conductances to a joint.
+/// Puts a block's conductances into a joint, those between shared nodes on top of what is there if `add`.
 #[inline(always)]
-fn scatter<T: Lane>(block: &Block<T>, shared_side: usize, starts: [usize; 4], joint: &mut Joint<T>) {
+fn scatter<T: Lane>(
+    block: &Block<T>,
+    shared_side: usize,
+    starts: [usize; 4],
+    add: bool,
+    joint: &mut Joint<T>,
+) {
     let (n, p, shared) = (block.ports.count(), joint.ports.count(), joint.shared);
     let sides = block.ports.sides();
     for one in 0..4 {
         for other in one..4 {
             let (rows, columns) = (sides[one].clone(), sides[other].clone());
+            if other == shared_side && one != shared_side {
+                let from = &block.between[rows.start * n + columns.start..];
+                transpose([rows.len(), columns.len()], from, n, &mut joint.coupling[starts[one]..], p);
+                continue;
+            }
             for (r, i) in rows.enumerate() {
                 let begin = if one == other { r + 1 } else { 0 };
                 let source = &block.between[i * n + columns.start + begin..i * n + columns.end];
                 if one == shared_side && other == shared_side {
                     let row = &mut joint.inner[r * shared + begin..(r + 1) * shared];
-                    for (to, from) in row.iter_mut().zip(source) {
-                        *to += *from;
+                    if add {
+                        row.iter_mut().zip(source).for_each(|(to, from)| *to += *from);
+                    } else {
+                        row.copy_from_slice(source);
                     }
                 } else if one == shared_side {
                     let start = r * p + starts[other];
                     joint.coupling[start..start + source.len()].copy_from_slice(source);
-                } else if other == shared_side {
-                    for (c, from) in source.iter().enumerate() {
-                        joint.coupling[c * p + starts[one] + r] = *from;
-                    }
                 } else {
                     let start = (starts[one] + r) * p + starts[other] + begin;
                     joint.outer[start..start + source.len()].copy_from_slice(source);
                 }
+            }
+        }
+    }
+}
+
+/// `to[j][i] = from[i][j]` for a matrix of this size and these row lengths, in squares that fit cache lines.
+#[inline(always)]
+fn transpose<T: Lane>([rows, columns]: [usize; 2], from: &[T], row: usize, to: &mut [T], to_row: usize) {
+    const SQUARE: usize = 8;
+    for top in (0..rows).step_by(SQUARE) {
+        let bottom = (top + SQUARE).min(rows);
+        for j in 0..columns {
+            let line = &mut to[j * to_row + top..j * to_row + bottom];
+            for (to, i) in line.iter_mut().zip(top..) {
+                *to = from[i * row + j];
             }
         }
     }

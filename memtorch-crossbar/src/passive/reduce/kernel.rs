@@ -11,7 +11,8 @@ use crate::passive::kernel::for_each_processor;
 
 for_each_processor!(
     /// Reduces several equal leaves side by side.
-    wide_leaf, reduce_wide, (shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide>
+    wide_leaf, reduce_wide,
+    (shape: Shape, cells: &[[Wide; 3]], pool: &mut Pool<Wide>) -> Block<Wide>
 );
 for_each_processor!(
     /// Joins two blocks and eliminates what they share.
@@ -20,6 +21,10 @@ for_each_processor!(
 for_each_processor!(
     /// Eliminates the shared nodes of a joint.
     eliminate, eliminate_plain, (joint: Joint<f64>, pool: &mut Pool<f64>) -> Block<f64>
+);
+for_each_processor!(
+    /// [`blocked::solve_few`].
+    solve_panel, blocked::solve_few, (inner: &[f64], n: usize, coupling: &mut [f64], p: usize) -> ()
 );
 
 #[inline(always)]

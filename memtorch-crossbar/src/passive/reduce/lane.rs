@@ -9,15 +9,15 @@ pub(super) trait Lane:
 
     /// [`star_mesh::add_products`](super::star_mesh::add_products) with as many columns at a time as
     /// registers hold.
-    fn add_products(row: &mut [Self], i: usize, p: usize, shares: &[Self], coupling: &[Self]);
+    fn add_products(row: &mut [Self], i: usize, shares: &[Self], coupling: &[Self]);
 }
 
 impl Lane for f64 {
     const ONE: Self = 1.0;
 
     #[inline(always)]
-    fn add_products(row: &mut [Self], i: usize, p: usize, shares: &[Self], coupling: &[Self]) {
-        super::star_mesh::add_products::<Self, 32>(row, i, p, shares, coupling);
+    fn add_products(row: &mut [Self], i: usize, shares: &[Self], coupling: &[Self]) {
+        super::star_mesh::add_products::<Self, 32, 8>(row, i, shares, coupling);
     }
 }
 
@@ -59,7 +59,7 @@ impl Lane for Wide {
     const ONE: Self = Self([1.0; LANES]);
 
     #[inline(always)]
-    fn add_products(row: &mut [Self], i: usize, p: usize, shares: &[Self], coupling: &[Self]) {
-        super::star_mesh::add_products::<Self, 4>(row, i, p, shares, coupling);
+    fn add_products(row: &mut [Self], i: usize, shares: &[Self], coupling: &[Self]) {
+        super::star_mesh::add_products::<Self, 8, 4>(row, i, shares, coupling);
     }
 }

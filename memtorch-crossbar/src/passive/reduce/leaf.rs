@@ -2,7 +2,7 @@ use super::block::{Block, join};
 use super::grid::Grid;
 use super::kernel;
 use super::lane::{LANES, Wide};
-use super::pool::Pool;
+use super::pool::{Pool, Pools};
 use super::star_mesh::eliminate;
 
 /// A rectangle of cells of an array, small enough to be reduced node by node.
@@ -31,7 +31,12 @@ pub(super) trait Cells: Sync {
 }
 
 /// Reduces up to [`LANES`] leaves of one shape.
-pub(super) fn reduce_leaves(cells: &impl Cells, leaves: &[Leaf]) -> Vec<Block<f64>> {
+pub(super) fn reduce_leaves(
+    cells: &impl Cells,
+    leaves: &[Leaf],
+    pools: &Pools<Wide>,
+    blocks: &mut Pool<f64>,
+) -> Vec<Block<f64>> {
     let shape = leaves[0].shape;
     // Lanes without a leaf repeat the first.
     let leaf = |lane: usize| leaves.get(lane).unwrap_or(&leaves[0]);
@@ -48,21 +53,27 @@ pub(super) fn reduce_leaves(cells: &impl Cells, leaves: &[Leaf]) -> Vec<Block<f6
             loaded.push(cell);
         }
     }
-    let wide = kernel::wide_leaf(shape, &loaded);
-    (0..leaves.len())
-        .map(|lane| Block { ports: wide.ports, between: wide.between.iter().map(|c| c.0[lane]).collect() })
-        .collect()
+    pools.with(|pool| {
+        let wide = kernel::wide_leaf(shape, &loaded, pool);
+        let block = |lane: usize| {
+            let mut between = blocks.empty(wide.between.len());
+            between.extend(wide.between.iter().map(|c| c.0[lane]));
+            Block { ports: wide.ports, between }
+        };
+        let reduced = (0..leaves.len()).map(block).collect();
+        pool.give_back(wide.between);
+        reduced
+    })
 }
 
 /// Reduces [`LANES`] leaves whose cells are given row by row.
 #[inline(always)]
-pub(super) fn reduce_wide(shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide> {
+pub(super) fn reduce_wide(shape: Shape, cells: &[[Wide; 3]], pool: &mut Pool<Wide>) -> Block<Wide> {
     let Shape { height, width, right, bottom } = shape;
     let mut blocks = Vec::with_capacity(height * width);
-    let mut pool = Pool::default();
     for (k, cell) in cells.iter().enumerate() {
         let (right_port, bottom_port) = (right || k % width + 1 < width, bottom || k / width + 1 < height);
-        blocks.push(Block::cell(*cell, right_port, bottom_port, &mut pool));
+        blocks.push(Block::cell(*cell, right_port, bottom_port, pool));
     }
     // Loops, not closures: those would not be compiled for the processor at hand.
     let mut grid = Grid { rows: height, columns: width, height: 1, width: 1 };
@@ -72,8 +83,8 @@ pub(super) fn reduce_wide(shape: Shape, cells: &[[Wide; 3]]) -> Block<Wide> {
         for (first, second) in pairs {
             blocks.push(match second {
                 Some(second) => {
-                    let joint = join(first, second, below, &mut pool);
-                    eliminate(joint, &mut pool)
+                    let joint = join(first, second, below, pool);
+                    eliminate(joint, pool)
                 }
                 None => first,
             });

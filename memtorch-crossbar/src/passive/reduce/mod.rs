@@ -10,15 +10,17 @@ mod pool;
 mod solver;
 mod star_mesh;
 
+use std::ops::Range;
+
 use ndarray::{Array2, ArrayView2, s};
-use rayon::prelude::*;
 
 use super::wiring::conductance;
 use super::{PassiveCircuit, Wiring};
 use block::Block;
 use grid::{Grid, Pair};
+use lane::Wide;
 use leaf::{Cells, Leaf, Shape, reduce_leaves};
-use pool::Pool;
+use pool::{Pool, Pools};
 pub use solver::Reduce;
 
 /// What a circuit of ohmic devices is, seen from its sources: `I = G^T V_word + H V_bit`.
@@ -95,48 +97,97 @@ impl Cells for Driven<'_> {
 /// its right and bottom.
 fn reduce_to_ports(cells: &impl Cells, [m, n]: [usize; 2], right: bool, bottom: bool) -> Block<f64> {
     let side = leaf_side(m, n);
-    let (rows, columns) = (m.div_ceil(side), n.div_ceil(side));
-    let (row_cuts, column_cuts) = (cuts(m, rows), cuts(n, columns));
-    let mut leaves = Vec::with_capacity(rows * columns);
-    for i in row_cuts.windows(2) {
-        for j in column_cuts.windows(2) {
-            let shape = Shape {
-                height: i[1] - i[0],
-                width: j[1] - j[0],
-                right: right || j[1] < n,
-                bottom: bottom || i[1] < m,
-            };
-            leaves.push(Leaf { row: i[0], column: j[0], shape });
+    let (row_cuts, column_cuts) = (cuts(m, m.div_ceil(side)), cuts(n, n.div_ceil(side)));
+    let whole = [0..row_cuts.len() - 1, 0..column_cuts.len() - 1];
+    let ends = Ends { right, bottom };
+    let array = Cut { cells, row_cuts, column_cuts, ends, wide: Pools::new(), pools: Pools::new() };
+    array.reduce(whole)
+}
+
+/// Whether word lines are driven at their right, bit lines at their bottom.
+struct Ends {
+    right: bool,
+    bottom: bool,
+}
+
+/// An array cut into leaves.
+struct Cut<'a, C> {
+    cells: &'a C,
+    row_cuts: Vec<usize>,
+    column_cuts: Vec<usize>,
+    ends: Ends,
+    wide: Pools<Wide>,
+    pools: Pools<f64>,
+}
+
+/// Leaves that are reduced one after another, so that enough of them are of one shape to go side by side.
+const LEAVES: usize = 64;
+
+impl<C: Cells> Cut<'_, C> {
+    /// Reduces so many rows and columns of leaves. Halves are done one after the other, unless another
+    /// thread has time: what was just written is read again soon.
+    fn reduce(&self, [rows, columns]: [Range<usize>; 2]) -> Block<f64> {
+        if rows.len() * columns.len() <= LEAVES {
+            return self.reduce_leaves(rows, columns);
         }
-    }
-    // Leaves of one shape go side by side.
-    let mut order: Vec<usize> = (0..leaves.len()).collect();
-    order.sort_by_key(|&k| leaves[k].shape);
-    let groups: Vec<&[usize]> = order
-        .chunk_by(|a, b| leaves[*a].shape == leaves[*b].shape)
-        .flat_map(|group| group.chunks(lane::LANES))
-        .collect();
-    let reduced: Vec<Vec<Block<f64>>> = groups
-        .par_iter()
-        .map(|group| {
-            let group: Vec<Leaf> = group.iter().map(|&k| leaves[k]).collect();
-            reduce_leaves(cells, &group)
-        })
-        .collect();
-    let mut placed: Vec<(usize, Block<f64>)> =
-        order.iter().copied().zip(reduced.into_iter().flatten()).collect();
-    placed.sort_by_key(|(k, _)| *k);
-    let mut blocks: Vec<Block<f64>> = placed.into_iter().map(|(_, block)| block).collect();
-    let mut grid = Grid { rows, columns, height: row_cuts[1], width: column_cuts[1] };
-    while blocks.len() > 1 {
-        let (pairs, below) = grid.pair(blocks);
-        let merged = |pool: &mut Pool<f64>, (first, second): Pair<f64>| match second {
-            Some(second) => kernel::merge(first, second, below, pool),
-            None => first,
+        let length = |cuts: &[usize], range: &Range<usize>| cuts[range.end] - cuts[range.start];
+        let below = length(&self.row_cuts, &rows) >= length(&self.column_cuts, &columns);
+        let halves = |range: Range<usize>| {
+            let middle = range.start + range.len().div_ceil(2);
+            [range.start..middle, middle..range.end]
         };
-        blocks = pairs.into_par_iter().map_init(Pool::default, merged).collect();
+        let [first, second] = if below {
+            halves(rows).map(|rows| [rows, columns.clone()])
+        } else {
+            halves(columns).map(|columns| [rows.clone(), columns])
+        };
+        let (first, second) = rayon::join(|| self.reduce(first), || self.reduce(second));
+        self.pools.with(|pool| kernel::merge(first, second, below, pool))
     }
-    blocks.pop().expect("an array has at least one cell")
+
+    fn reduce_leaves(&self, rows: Range<usize>, columns: Range<usize>) -> Block<f64> {
+        let mut grid = Grid {
+            rows: rows.len(),
+            columns: columns.len(),
+            height: self.row_cuts[rows.start + 1] - self.row_cuts[rows.start],
+            width: self.column_cuts[columns.start + 1] - self.column_cuts[columns.start],
+        };
+        let (row_ends, column_ends) = (&self.row_cuts[rows.start..], &self.column_cuts[columns.start..]);
+        let (bottom, right) = (self.row_cuts.last(), self.column_cuts.last());
+        let leaf = |k: usize| {
+            let (i, j) = (k / columns.len(), k % columns.len());
+            let shape = Shape {
+                height: row_ends[i + 1] - row_ends[i],
+                width: column_ends[j + 1] - column_ends[j],
+                right: self.ends.right || column_ends.get(j + 1) != right,
+                bottom: self.ends.bottom || row_ends.get(i + 1) != bottom,
+            };
+            Leaf { row: row_ends[i], column: column_ends[j], shape }
+        };
+        let leaves: Vec<Leaf> = (0..rows.len() * columns.len()).map(leaf).collect();
+        // Leaves of one shape go side by side.
+        let mut order: Vec<usize> = (0..leaves.len()).collect();
+        order.sort_by_key(|&k| leaves[k].shape);
+        let mut placed = Vec::with_capacity(leaves.len());
+        for same in order.chunk_by(|a, b| leaves[*a].shape == leaves[*b].shape) {
+            for group in same.chunks(lane::LANES) {
+                let leaves: Vec<Leaf> = group.iter().map(|&k| leaves[k]).collect();
+                let blocks = self.pools.with(|pool| reduce_leaves(self.cells, &leaves, &self.wide, pool));
+                placed.extend(group.iter().copied().zip(blocks));
+            }
+        }
+        placed.sort_by_key(|(k, _)| *k);
+        let mut blocks: Vec<Block<f64>> = placed.into_iter().map(|(_, block)| block).collect();
+        while blocks.len() > 1 {
+            let (pairs, below) = grid.pair(blocks);
+            let merged = |(first, second): Pair<f64>| match second {
+                Some(second) => self.pools.with(|pool| kernel::merge(first, second, below, pool)),
+                None => first,
+            };
+            blocks = pairs.into_iter().map(merged).collect();
+        }
+        blocks.pop().expect("an array has at least one cell")
+    }
 }
 
 /// The side of a leaf: small arrays need small leaves to fill the lanes.

@@ -1,24 +1,74 @@
+use std::sync::Mutex;
+
 use super::lane::Lane;
 
-/// Memory that is used again: small blocks come and go by the hundred.
+/// Memory that is used again: blocks come and go by the hundred.
 #[derive(Default)]
 pub(super) struct Pool<T> {
-    free: Vec<Vec<T>>,
+    /// By the binary logarithm of their capacities.
+    free: Vec<Vec<Vec<T>>>,
 }
 
 impl<T: Lane> Pool<T> {
     /// So many zeros.
     #[inline(always)]
     pub(super) fn zeros(&mut self, len: usize) -> Vec<T> {
-        let mut memory = self.free.pop().unwrap_or_default();
-        memory.clear();
+        let mut memory = self.any(len);
+        memory.fill(T::default());
+        memory
+    }
+
+    /// So many numbers, whatever they are.
+    #[inline(always)]
+    pub(super) fn any(&mut self, len: usize) -> Vec<T> {
+        let mut memory = self.take(len);
         memory.resize(len, T::default());
         memory
+    }
+
+    /// Nothing, and room for so many numbers.
+    #[inline(always)]
+    pub(super) fn empty(&mut self, len: usize) -> Vec<T> {
+        let mut memory = self.take(len);
+        memory.clear();
+        memory
+    }
+
+    #[inline(always)]
+    fn take(&mut self, len: usize) -> Vec<T> {
+        let capacity = len.next_power_of_two();
+        let memory = self.free.get_mut(capacity.ilog2() as usize).and_then(Vec::pop);
+        memory.unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 
     /// Takes memory that is no longer used.
     #[inline(always)]
     pub(super) fn give_back(&mut self, memory: Vec<T>) {
-        self.free.push(memory);
+        // Of what it holds for certain.
+        let Some(class) = memory.capacity().checked_ilog2() else { return };
+        let class = class as usize;
+        if self.free.len() <= class {
+            self.free.resize_with(class + 1, Vec::new);
+        }
+        self.free[class].push(memory);
+    }
+}
+
+/// The pools of all threads that work on one reduction.
+pub(super) struct Pools<T>(Mutex<Vec<Pool<T>>>);
+
+impl<T: Lane> Pools<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    /// Works with a pool that no other thread has at the time.
+    pub(super) fn with<R>(&self, work: impl FnOnce(&mut Pool<T>) -> R) -> R {
+        let pools = || self.0.lock().expect("no thread that has the lock panics");
+        let pool = pools().pop();
+        let mut pool = pool.unwrap_or(Pool { free: Vec::new() });
+        let result = work(&mut pool);
+        pools().push(pool);
+        result
     }
 }

@@ -14,7 +14,7 @@ use super::pool::Pool;
 pub(super) fn eliminate<T: Lane>(joint: Joint<T>, pool: &mut Pool<T>) -> Block<T> {
     let Joint { shared: n, ports, mut inner, mut coupling, mut outer } = joint;
     let p = ports.count();
-    let mut shares = pool.zeros(n * p);
+    let mut shares = pool.any(n * p);
     for k in 0..n {
         let (head, tail) = inner.split_at_mut((k + 1) * n);
         let row = &head[k * n..];
@@ -32,7 +32,7 @@ pub(super) fn eliminate<T: Lane>(joint: Joint<T>, pool: &mut Pool<T>) -> Block<T
         }
     }
     for i in 0..p {
-        T::add_products(&mut outer[i * p + i..(i + 1) * p], i, p, &shares, &coupling);
+        T::add_products(&mut outer[i * p..(i + 1) * p], i, &shares, &coupling);
     }
     pool.give_back(inner);
     pool.give_back(coupling);
@@ -40,35 +40,50 @@ pub(super) fn eliminate<T: Lane>(joint: Joint<T>, pool: &mut Pool<T>) -> Block<T
     Block { ports, between: outer }
 }
 
-/// The part of row `i` from column `i` on, plus the sum over k of `shares[k][i] coupling[k][..]`, both
-/// of row length `p`, `W` columns at a time.
+/// Row `i` from column `i` on, plus the sum over k of `shares[k][i] coupling[k][..]`, both of row length
+/// `p`: `MANY` columns at a time, then `FEW`, then one. A few columns before `i` may change too, which lie
+/// below the diagonal.
 #[inline(always)]
-pub(super) fn add_products<T: Lane, const W: usize>(
+pub(super) fn add_products<T: Lane, const MANY: usize, const FEW: usize>(
     row: &mut [T],
     i: usize,
-    p: usize,
     shares: &[T],
     coupling: &[T],
 ) {
-    let mut column = i;
-    let mut chunks = row.chunks_exact_mut(W);
-    for chunk in &mut chunks {
-        let mut sums: [T; W] = std::array::from_fn(|c| chunk[c]);
-        for (shares, coupling) in shares.chunks_exact(p).zip(coupling.chunks_exact(p)) {
-            let (share, coupling) = (shares[i], &coupling[column..column + W]);
-            for (sum, c) in sums.iter_mut().zip(coupling) {
-                *sum += share * *c;
-            }
-        }
-        chunk.copy_from_slice(&sums);
-        column += W;
+    let p = row.len();
+    let mut column = i / FEW * FEW;
+    while column + MANY <= p {
+        add_columns::<T, MANY>(row, column, i, shares, coupling);
+        column += MANY;
     }
-    for to in chunks.into_remainder() {
-        for (shares, coupling) in shares.chunks_exact(p).zip(coupling.chunks_exact(p)) {
-            *to += shares[i] * coupling[column];
-        }
-        column += 1;
+    while column + FEW <= p {
+        add_columns::<T, FEW>(row, column, i, shares, coupling);
+        column += FEW;
     }
+    for column in column.max(i)..p {
+        add_columns::<T, 1>(row, column, i, shares, coupling);
+    }
+}
+
+/// `W` columns from the given one on.
+#[inline(always)]
+fn add_columns<T: Lane, const W: usize>(
+    row: &mut [T],
+    column: usize,
+    i: usize,
+    shares: &[T],
+    coupling: &[T],
+) {
+    let p = row.len();
+    let to = &mut row[column..column + W];
+    let mut sums: [T; W] = std::array::from_fn(|c| to[c]);
+    for (shares, coupling) in shares.chunks_exact(p).zip(coupling.chunks_exact(p)) {
+        let (share, coupling) = (shares[i], &coupling[column..column + W]);
+        for (sum, c) in sums.iter_mut().zip(coupling) {
+            *sum += share * *c;
+        }
+    }
+    to.copy_from_slice(&sums);
 }
 
 /// The sum in a fixed order, in several chains.

@@ -324,3 +324,135 @@ fn dense_newton(g: &Array2<f64>, word: &[f64], source: f64, line: f64, b: f64) -
     }
     v
 }
+
+/// Targets for VTEAM devices, [6, 8].
+fn write_targets(folder: &Path) -> Vec<f64> {
+    let targets: Vec<f64> = (0..48).map(|k| 0.001 + 0.019 * f64::from(k * 37 % 48) / 47.0).collect();
+    write(folder, "t.npy", &[6, 8], targets.clone());
+    targets
+}
+
+fn report(folder: &Path, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
+}
+
+#[test]
+fn programming_reports_what_the_array_has_and_its_pulses_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let targets = write_targets(folder);
+    let base = ["program", "--target", "t.npy", "--device", "vteam", "--out", "g.npy", "--report", "r.json"];
+    let run = |more: &[&str]| memtorch_in(folder, &[&base[..], more].concat()).done();
+    let said = run(&["--json", "--record", "p.csv", "--plot", "p.svg"]).stdout;
+    assert_eq!(said.as_bytes(), std::fs::read(folder.join("r.json")).unwrap());
+    let found = report(folder, "r.json");
+    let g = read(folder, "g.npy").1;
+    assert_eq!((found["devices"].as_u64(), found["within_tolerance"].as_u64()), (Some(48), Some(48)));
+    let drawing = std::fs::read_to_string(folder.join("p.svg")).unwrap();
+    let dots = drawing.matches("<circle").count();
+    assert!(
+        dots > 40 && dots <= 48 && drawing.contains("target (mS)"),
+        "{dots} of 48 devices, some on others"
+    );
+    let near = |g: &[f64], tolerance: f64| {
+        g.iter().zip(&targets).filter(|(g, t)| (*g - *t).abs() <= tolerance * 0.019).count()
+    };
+    assert_eq!(near(&g, 0.01), 48);
+
+    // The pulses of a device are a voltage of `device trace`, whose device begins where programming begins.
+    let table = std::fs::read_to_string(folder.join("p.csv")).unwrap();
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("pulse,pass,row,column,applied,voltage,steps,before,after"));
+    let pulses: Vec<Vec<f64>> =
+        lines.map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    assert_eq!(Some(pulses.len() as u64), found["pulses"].as_u64());
+    for at in [1usize, 20, 47] {
+        let own = pulses.iter().filter(|p| (p[2] as usize, p[3] as usize) == (at / 8, at % 8));
+        let volts: Vec<f64> = own.flat_map(|p| std::iter::repeat_n(p[5], p[6] as usize)).collect();
+        write(folder, "v.npy", &[volts.len()], volts);
+        let traced =
+            memtorch_in(folder, &["device", "trace", "vteam", "--voltage", "v.npy", "--json"]).done().stdout;
+        let traced: serde_json::Value = serde_json::from_str(&traced).unwrap();
+        assert!((traced["final_conductance"].as_f64().unwrap() / g[at] - 1.0).abs() < 1e-15, "device {at}");
+    }
+
+    // What missed is listed, whatever the bias, and threads change nothing.
+    for cell in [
+        &["--cell", "0t1r", "--bias", "third", "--set-voltage", "-0.25"][..],
+        &["--cell", "0t1r", "--source-resistance", "2", "--line-resistance", "0.5", "--max-pulses", "20"],
+        &["--pulse-width", "1e-9", "--max-pulses", "30", "--order", "random", "--read-noise", "0.001"],
+    ] {
+        run(&[cell, &["--threads", "1"]].concat());
+        let (first, g) = (std::fs::read(folder.join("r.json")).unwrap(), read(folder, "g.npy").1);
+        run(&[cell, &["--threads", "2"]].concat());
+        assert_eq!(
+            (first, g.clone()),
+            (std::fs::read(folder.join("r.json")).unwrap(), read(folder, "g.npy").1)
+        );
+        let found = report(folder, "r.json");
+        let failed = found["failed"].as_array().unwrap();
+        assert_eq!(48 - failed.len(), near(&g, 0.01), "{cell:?}");
+        assert_eq!(found["within_tolerance"].as_u64(), Some(48 - failed.len() as u64));
+        assert!(!failed.is_empty(), "{cell:?}");
+        for device in failed {
+            let at = |key: &str| device[key].as_f64().unwrap();
+            let k = (8.0 * at("row") + at("column")) as usize;
+            // The parser of JSON rounds to the nearest but one.
+            let same = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-15;
+            assert!(same(at("target"), targets[k]) && same(at("final"), g[k]), "{device}");
+            assert!(at("pulses") <= 1000.0 && device["reason"].is_string());
+        }
+        let counts = found["error"]["histogram"]["counts"].as_array().unwrap();
+        assert_eq!(counts.iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), 48);
+    }
+}
+
+#[test]
+fn programming_names_what_is_wrong_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_targets(folder);
+    write(folder, "high.npy", &[1, 2], vec![0.01, 0.021]);
+    write(folder, "nan.npy", &[1, 2], vec![0.01, f64::NAN]);
+    write(folder, "list.npy", &[2], vec![0.01, 0.01]);
+    write(folder, "none.npy", &[0, 2], vec![]);
+    let failures: [(&str, &str, &[&str], &[&str]); 15] = [
+        ("t.npy", "vteam", &["--plot", "p.bmp"], &["--plot = p.bmp", ".png"]),
+        ("high.npy", "vteam", &[], &["high.npy", "2.1e-2 at [0, 1]", "1/r_on"]),
+        ("nan.npy", "vteam", &[], &["nan.npy", "NaN at [0, 1]"]),
+        ("list.npy", "vteam", &[], &["list.npy", "[2]", "[word lines, bit lines]"]),
+        ("none.npy", "vteam", &[], &["none.npy", "not empty"]),
+        ("no.npy", "vteam", &[], &["no.npy"]),
+        ("t.npy", "vteem", &[], &["vteem", "did you mean vteam"]),
+        ("t.npy", "vteam", &["--set", "r_onn=3"], &["r_onn", "r_on"]),
+        ("t.npy", "vteam", &["--set-voltage", "0"], &["--set-voltage = 0", "not 0"]),
+        ("t.npy", "vteam", &["--set-voltage", "0.3"], &["--set-voltage = 0.3", "raises the conductance"]),
+        ("t.npy", "vteam", &["--pulse-width", "5e-11"], &["--pulse-width = 5e-11", "1e-10 s"]),
+        ("t.npy", "vteam", &["--tolerance", "-1"], &["--tolerance = -1", "positive"]),
+        ("t.npy", "vteam", &["--voltage-step", "0.1"], &["--voltage-step", "incremental"]),
+        ("t.npy", "vteam", &["--line-resistance", "-2"], &["--line-resistance = -2"]),
+        (
+            "t.npy",
+            "vteam",
+            &["--cell", "0t1r", "--bias", "floating", "--line-resistance", "1"],
+            &["--bias = floating", "half or third"],
+        ),
+    ];
+    for (target, device, options, words) in failures {
+        let files = ["--out", "g.npy", "--report", "r.json", "--record", "p.csv", "--json"];
+        let ran = memtorch_in(
+            folder,
+            &[&["program", "--target", target, "--device", device], options, &files].concat(),
+        );
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{options:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        for word in words {
+            assert!(ran.stderr.contains(word), "{options:?}: {} lacks {word}", ran.stderr);
+        }
+        for file in ["g.npy", "r.json", "p.csv"] {
+            assert!(!folder.join(file).exists(), "{options:?} wrote {file}");
+        }
+    }
+    let ran = memtorch_in(folder, &["program", "--target", "t.npy", "--device", "vteam", "--cell", "2t1r"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+}

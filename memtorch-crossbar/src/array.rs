@@ -165,6 +165,12 @@ impl Array {
         Ok(Programmed { clipped, masked: self.masks.len() })
     }
 
+    /// Takes what writing by pulses made of its devices.
+    pub(crate) fn put(&mut self, conductances: Vec<f64>) {
+        self.conductances = conductances;
+        self.programmed = true;
+    }
+
     /// Changes every device that can be written to `change(device, conductance, (g_off, g_on))`,
     /// with the device's own bounds, in ascending order. Returns how many devices could not follow.
     pub fn write(&mut self, mut change: impl FnMut(usize, f64, (f64, f64)) -> f64) -> usize {

@@ -8,6 +8,7 @@ mod layout;
 mod log_converter;
 mod nonideality;
 pub mod passive;
+pub mod programming;
 
 pub use array::{Array, Mask, Programmed};
 pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};

@@ -5,7 +5,7 @@ use memtorch_utils::Distribution;
 use memtorch_utils::config::{self, ConfigError, Field, Kind, Table, Value};
 
 use crate::job::Job;
-use crate::{DeviceError, DeviceModel, Sweeps, kernel};
+use crate::{DeviceError, DeviceModel, Pulses, Sweeps, kernel};
 
 /// A device model behind a pointer: what populations, crossbars and configurations need of one.
 ///
@@ -50,6 +50,12 @@ pub trait Device: Debug + Send + Sync {
 
     /// The sweeps that show what the model does, if it has any.
     fn sweeps(&self) -> Option<Sweeps>;
+
+    /// The pulses that write it, if the model has any of its own.
+    fn pulses(&self) -> Option<Pulses>;
+
+    /// Whether its steps draw random numbers.
+    fn is_noisy(&self) -> bool;
 
     /// What a person should know before they trust a trace with a time step of `dt` seconds.
     fn caution(&self, dt: f64) -> Option<String>;
@@ -110,6 +116,14 @@ impl<M: DeviceModel> Device for M {
 
     fn sweeps(&self) -> Option<Sweeps> {
         M::SWEEPS
+    }
+
+    fn pulses(&self) -> Option<Pulses> {
+        M::PULSES
+    }
+
+    fn is_noisy(&self) -> bool {
+        DeviceModel::is_noisy(self)
     }
 
     fn caution(&self, dt: f64) -> Option<String> {

@@ -72,6 +72,7 @@ fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
         }
         Task::Advance { states, waveform, dt, noise, mut record } => {
             let devices = states.len();
+            let noisy = M::NOISE && model.is_noisy();
             for (block, slice) in states.chunks_mut(W).enumerate() {
                 let offset = block * W;
                 let p = prepare::<M, W>(model, parameters, first + offset, slice.len());
@@ -82,7 +83,7 @@ fn lanes<M: DeviceModel, const W: usize>(model: &M, job: Job<'_>) {
                         let at = step * devices + offset..step * devices + offset + slice.len();
                         write(model, &p, state, voltage, record, at);
                     }
-                    let normal = if M::NOISE {
+                    let normal = if noisy {
                         normals(&noise, (first + offset) as u64, step as u64)
                     } else {
                         Lanes::splat(0.0)

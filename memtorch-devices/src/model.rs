@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use memtorch_utils::config::{Field, Table};
 
-use crate::{DeviceError, Lane, Sweeps};
+use crate::{DeviceError, Lane, Pulses, Sweeps};
 
 /// A device model: what a researcher writes.
 ///
@@ -38,6 +38,9 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
     /// give amplitude, frequency and duration.
     const SWEEPS: Option<Sweeps> = None;
 
+    /// Pulses that write a device with its default parameters; without them a person has to give voltages.
+    const PULSES: Option<Pulses> = None;
+
     /// Parameters made ready for many steps.
     type Prepared<L: Lane>: Copy;
 
@@ -55,6 +58,12 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
 
     /// The conductance at the beginning, in S; `None` for `1 / r_on`.
     fn start_conductance(&self) -> Option<f64>;
+
+    /// Whether this device draws the numbers that [`DeviceModel::NOISE`] speaks of: a variant may not.
+    #[inline(always)]
+    fn is_noisy(&self) -> bool {
+        Self::NOISE
+    }
 
     /// What a person should know before they trust a trace with a time step of `dt` seconds, in one sentence
     /// without a full stop; `None` where there is nothing to say.

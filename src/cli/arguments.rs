@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::crossbar::arguments::Crossbar;
+use super::program::arguments::Program;
 
 /// Says what accuracy remains when a trained network is put on simulated memristive crossbars, and why.
 #[derive(Debug, Parser)]
@@ -34,8 +35,8 @@ pub(crate) enum Command {
     Merge(Later),
     /// Draw the figures of a sweep again (not available in this version)
     Plot(Later),
-    /// Write conductances by pulses (not available in this version)
-    Program(Later),
+    /// Write conductances by pulses, with the physics of the devices
+    Program(Box<Program>),
 }
 
 /// What says how to compute, for every command that computes.

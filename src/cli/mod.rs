@@ -9,6 +9,7 @@ mod device;
 mod infer;
 mod init;
 mod inspect;
+mod program;
 mod run;
 
 use std::io::Write;
@@ -60,7 +61,7 @@ fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
         Command::Sweep(_) => later("sweep", "a sweep over settings"),
         Command::Merge(_) => later("merge", "merging the parts of a sweep"),
         Command::Plot(_) => later("plot", "figures of a sweep"),
-        Command::Program(_) => later("program", "programming by pulses"),
+        Command::Program(arguments) => program::execute(&arguments, registry),
     }
 }
 

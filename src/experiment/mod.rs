@@ -8,6 +8,7 @@ mod build;
 pub(crate) mod converters;
 mod document;
 mod layers;
+pub(crate) mod pulses;
 mod resolve;
 pub mod schema;
 mod template;

@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Sweeps, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, device_parameters};
 
 device_parameters! {
     /// Parameters of [`DataDriven`].
@@ -99,6 +99,7 @@ impl DeviceModel for DataDriven {
     const OHMIC: bool = false;
     const STATE: &'static str = "resistance (ohm)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
+    const PULSES: Option<Pulses> = Some(Pulses { set_voltage: -1.5, reset_voltage: 1.2, steps: 1 });
     type Prepared<L: Lane> = DataDrivenLanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

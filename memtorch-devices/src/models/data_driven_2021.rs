@@ -2,7 +2,7 @@ use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::data_driven::polynomial;
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Sweeps, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, device_parameters};
 
 device_parameters! {
     /// Parameters of [`DataDriven2021`].
@@ -88,6 +88,7 @@ impl DeviceModel for DataDriven2021 {
     const OHMIC: bool = false;
     const STATE: &'static str = "resistance (ohm)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
+    const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 2.0, reset_voltage: -3.0, steps: 1 });
     type Prepared<L: Lane> = DataDriven2021Lanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

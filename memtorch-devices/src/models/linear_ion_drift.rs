@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table};
 
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Sweeps, Window, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, Window, device_parameters};
 
 device_parameters! {
     /// Parameters of [`LinearIonDrift`].
@@ -98,6 +98,7 @@ impl DeviceModel for LinearIonDrift {
     const FIELDS: &'static [Field] = &joined::<11>(&[OPTIONS, LinearIonDriftParameters::FIELDS]);
     const STATE: &'static str = "doped part of the film";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((5.0, 2.5, 4.0), (5.0, 2.5)));
+    const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.0, reset_voltage: -1.0, steps: 5 });
     type Prepared<L: Lane> = LinearIonDriftPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

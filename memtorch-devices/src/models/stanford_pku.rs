@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Sweeps, device_parameters};
+use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, device_parameters};
 
 /// Boltzmann's constant in J/K.
 const BOLTZMANN: f64 = 1.380_649e-23;
@@ -126,6 +126,7 @@ impl DeviceModel for StanfordPku {
     const OHMIC: bool = false;
     const STATE: &'static str = "gap (m)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10.0, 0.5), (1.5, 0.05)));
+    const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.45, reset_voltage: -1.4, steps: 1 });
     type Prepared<L: Lane> = StanfordPkuPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
@@ -187,6 +188,11 @@ impl DeviceModel for StanfordPku {
             ),
         ];
         check(Self::PARAMETERS, values, p.r_on, p.r_off, &rules)
+    }
+
+    #[inline(always)]
+    fn is_noisy(&self) -> bool {
+        self.dynamic
     }
 
     #[inline(always)]

@@ -3,6 +3,8 @@
 mod plot;
 mod trace;
 
+pub(crate) use trace::entry;
+
 use memtorch_utils::config::{Default, Field};
 
 use super::arguments::{Device, DeviceCommand};

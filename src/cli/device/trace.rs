@@ -67,7 +67,8 @@ pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Erro
     print(&format!("{report:#}\n"))
 }
 
-fn entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a DeviceEntry, Error> {
+/// The model of this name.
+pub(crate) fn entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a DeviceEntry, Error> {
     registry.devices().iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = registry.devices().iter().map(|entry| entry.name).collect();
         let near = config::nearest(name, names.iter().copied());

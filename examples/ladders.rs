@@ -13,7 +13,8 @@ use memtorch::crossbar::backend::CpuBackend;
 use memtorch::crossbar::{Converter, FullScale, Ideal, LinearConverter, TileShape};
 use memtorch::devices::{DeviceSpec, Stream, models};
 use memtorch::map::{
-    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange, Wires,
+    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange,
+    Wires, Writer,
 };
 use memtorch::nn::{EvaluateOptions, Executable, ImportOptions, LayerChoice, Network, Samples, evaluate};
 use memtorch::nonideal::{Spacing, States};
@@ -57,6 +58,7 @@ fn hardware(adc_bits: Option<u32>, states: Option<u32>) -> Result<Hardware, Box<
         weight_range: WeightRange::default(),
         input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
         adc: Adc { converter, read: ReadMode::Difference },
+        writer: Writer::Direct,
         nonidealities,
         tuning: Tuning { samples: 0, per: PerWhat::Layer, intercept: false },
     })

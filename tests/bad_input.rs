@@ -110,10 +110,17 @@ fn experiment_files_that_are_wrong() {
         // A layer that stays digital.
         ("[layers.fc1]\npatch = false\n[layers.fc1.adc]\nbits = 1\n", &["e.toml:13", "layers.fc1.adc.bits"]),
         // Features that are not there yet.
-        ("[program]\ntolerance = 0.1\n", &["program.tolerance", "not available in this version"]),
         ("[crossbar]\nslices = 3\n", &["crossbar.slices", "not available in this version"]),
         ("[crossbar]\nreference = \"column\"\n", &["crossbar.reference", "not available in this version"]),
-        ("[program]\nmethod = \"pulses\"\n", &["program.method", "not available in this version"]),
+        (
+            "[program]\nmethod = \"pulses\"\nset_voltage = 0.3\n",
+            &["e.toml:12", "program.set_voltage", "0.3", "a voltage that raises the conductance"],
+        ),
+        (
+            "[program]\nmethod = \"pulses\"\npulse_width = 1e-11\n",
+            &["program.pulse_width", "1e-11", "a multiple of the time step"],
+        ),
+        ("[program]\nmethod = \"pulses\"\nvoltage_step = 0.1\n", &["program.voltage_step", "incremental"]),
         ("[sweep]\n\"adc.bits\" = [4, 8]\n", &["sweep", "not available in this version"]),
     ] {
         let line = fails(folder.path(), &format!("{mlp}{rest}"), &[]);
@@ -201,7 +208,7 @@ fn options_that_are_wrong() {
         assert_eq!(ran.code, 2, "{usage:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{usage:?}");
     }
-    for later in ["sweep", "merge", "plot", "program"] {
+    for later in ["sweep", "merge", "plot"] {
         let ran = memtorch_in(folder.path(), &[later, "--anything", "x"]);
         says(&line(&ran, 1), &[later, "not available in this version"]);
     }

@@ -378,7 +378,7 @@ fn programming_reports_what_the_array_has_and_its_pulses_replay() {
 
     // What missed is listed, whatever the bias, and threads change nothing.
     for cell in [
-        &["--cell", "0t1r", "--bias", "third", "--set-voltage", "-0.25"][..],
+        &["--cell", "0t1r", "--bias", "third", "--reset-voltage", "0.08", "--pulse-width", "1e-9"][..],
         &["--cell", "0t1r", "--source-resistance", "2", "--line-resistance", "0.5", "--max-pulses", "20"],
         &["--pulse-width", "1e-9", "--max-pulses", "30", "--order", "random", "--read-noise", "0.001"],
     ] {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use memtorch_crossbar::passive::Unused;
+use memtorch_crossbar::programming::Programmer;
 use memtorch_crossbar::{Converter, NonIdeality, Phase, TileShape};
 use memtorch_devices::DeviceSpec;
 
@@ -150,6 +151,17 @@ impl Wires {
     }
 }
 
+/// How conductances are written.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Writer {
+    /// As they are, up to each device's own bounds.
+    #[default]
+    Direct,
+    /// By pulses, from the OFF state in which devices are fabricated.
+    Pulses(Programmer),
+}
+
 /// The hardware of a layer.
 #[derive(Clone, Debug)]
 pub struct Hardware {
@@ -167,6 +179,8 @@ pub struct Hardware {
     pub input: InputStage,
     /// From currents to numbers.
     pub adc: Adc,
+    /// How conductances are written.
+    pub writer: Writer,
     /// What is not ideal, in order.
     pub nonidealities: Vec<Entry>,
     /// How the gain is found.

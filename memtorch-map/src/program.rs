@@ -1,9 +1,10 @@
 //! Fabricating, programming and spoiling the arrays of a matrix.
 
+use memtorch_crossbar::programming::Miss;
 use memtorch_crossbar::{Array, Layout, Phase};
 use memtorch_devices::Stream;
 
-use crate::hardware::{Arrays, Entry, Hardware};
+use crate::hardware::{Arrays, Entry, Hardware, Writer};
 use crate::range::Relative;
 use crate::report::StepReport;
 use crate::{MapError, MatrixReport};
@@ -41,9 +42,17 @@ pub(crate) fn fabricate_and_write(
             target.push(off + (on - off) * state);
         }
     }
-    for (array, targets) in arrays.iter_mut().zip(&targets) {
+    let pulses = stream.named("pulses");
+    for (number, (array, targets)) in arrays.iter_mut().zip(&targets).enumerate() {
         array.settle();
-        report.write_clipped += array.program(targets)?.clipped;
+        match &hardware.writer {
+            Writer::Direct => report.write_clipped += array.program(targets)?.clipped,
+            Writer::Pulses(programmer) => {
+                let written = programmer.program(array, targets, pulses.child(number as u64))?;
+                report.write_clipped += written.count(Miss::OutOfRange);
+                report.programming.get_or_insert_default().merge(written);
+            }
+        }
     }
     Ok(arrays)
 }

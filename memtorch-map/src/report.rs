@@ -1,3 +1,4 @@
+use memtorch_crossbar::programming::ProgrammingReport;
 use memtorch_crossbar::{Conversions, Report};
 
 /// What one step of the list did to one array.
@@ -28,6 +29,8 @@ pub struct MatrixReport {
     pub redrawn: usize,
     /// Devices whose target lay outside their own bounds.
     pub write_clipped: usize,
+    /// What writing by pulses did, over all arrays; `None` where conductances are set as they are.
+    pub programming: Option<ProgrammingReport>,
     /// Devices that cannot be written.
     pub stuck: usize,
     /// The gain K (the mean over columns where they have their own), in units of the output a volt and

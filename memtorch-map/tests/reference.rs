@@ -10,7 +10,7 @@ use memtorch_crossbar::{
 use memtorch_devices::{DeviceSpec, Stream, models};
 use memtorch_map::{
     Adc, Arrays, DoubleColumn, Entry, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat,
-    ReadMode, SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires,
+    ReadMode, SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires, Writer,
 };
 use memtorch_utils::config::{Table, Value};
 use ndarray::Array3;
@@ -30,6 +30,7 @@ fn hardware() -> Hardware {
         weight_range: WeightRange::default(),
         input: InputStage { max_voltage: MAX_VOLTAGE, scale: InputScale::Always, bits: 0 },
         adc: Adc { converter: Arc::new(Ideal), read: ReadMode::Difference },
+        writer: Writer::Direct,
         nonidealities: Vec::new(),
         tuning: Tuning { samples: 0, per: PerWhat::Layer, intercept: false },
     }

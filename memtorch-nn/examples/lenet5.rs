@@ -13,6 +13,7 @@ use memtorch_crossbar::{FullScale, LinearConverter, TileShape};
 use memtorch_devices::{DeviceSpec, models};
 use memtorch_map::{
     Adc, DoubleColumn, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange, Wires,
+    Writer,
 };
 use memtorch_nn::{
     EvaluateOptions, Executable, ImportOptions, LayerChoice, Network, Samples, evaluate, relative_errors,
@@ -66,6 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             converter: Arc::new(LinearConverter::new(4, FullScale::Dynamic { overflow_rate: 0.0 })?),
             read: ReadMode::Difference,
         },
+        writer: Writer::Direct,
         nonidealities: Vec::new(),
         tuning: Tuning { samples: 8, per: PerWhat::Layer, intercept: false },
     };

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use memtorch_crossbar::{Converter, Ideal, TileShape};
-use memtorch_devices::{DeviceError, DeviceSpec};
+use memtorch_crossbar::programming::Resistances;
+use memtorch_crossbar::{Converter, CrossbarError, Ideal, TileShape};
+use memtorch_devices::{Device, DeviceError, DeviceSpec};
 use memtorch_map::{
     Adc, Arrays, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, Unused, WeightFloor,
-    WeightRange, Wires,
+    WeightRange, Wires, Writer,
 };
 use memtorch_utils::config::{ConfigError, Field, Table, Value};
 
+use super::pulses::PulseOptions;
 use super::resolve::{Complete, Experiment, Sections};
 use crate::{Error, Registry};
 
@@ -87,8 +89,10 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
             after_tuning: table.get("after_tuning").and_then(Value::as_bool).unwrap_or(entry.after_tuning),
         });
     }
+    let device = device(complete, registry)?;
+    let writer = writer(complete, &*device.model)?;
     Ok(Hardware {
-        device: device(complete, registry)?,
+        device,
         tile,
         scheme,
         wires: Wires {
@@ -119,6 +123,7 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
             converter,
             read: if text("adc", "read") == "each" { ReadMode::Each } else { ReadMode::Difference },
         },
+        writer,
         nonidealities,
         tuning: Tuning {
             samples: count("tune", "samples"),
@@ -126,6 +131,49 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
             intercept: complete.value("tune", "intercept") == Value::Bool(true),
         },
     })
+}
+
+/// How conductances are written.
+fn writer(complete: &Complete, device: &dyn Device) -> Result<Writer, ConfigError> {
+    if complete.value("program", "method").as_text() != Some("pulses") {
+        return Ok(Writer::Direct);
+    }
+    let text = |key: &str| complete.value("program", key).as_text().map(str::to_owned);
+    let real = |key: &str| complete.value("program", key).as_real();
+    let count = |key: &str| complete.value("program", key).as_count().and_then(|n| u32::try_from(n).ok());
+    let ohm = |key: &str| complete.value("crossbar", key).as_real().unwrap_or(0.0);
+    let options = PulseOptions {
+        passive: complete.value("crossbar", "cell").as_text() == Some("0t1r"),
+        bias: text("bias"),
+        order: text("order"),
+        resistances: Resistances {
+            source: ohm("source_resistance"),
+            line: ohm("line_resistance"),
+            transistor: ohm("transistor_resistance"),
+        },
+        scheme: text("scheme"),
+        set_voltage: real("set_voltage"),
+        reset_voltage: real("reset_voltage"),
+        pulse_width: real("pulse_width"),
+        voltage_step: real("voltage_step"),
+        voltage_limit: real("voltage_limit"),
+        longest_pulse: count("longest_pulse"),
+        voltage_error: real("voltage_error"),
+        read_voltage: real("read_voltage"),
+        read_noise: real("read_noise"),
+        max_pulses: count("max_pulses"),
+        tolerance: real("tolerance"),
+        tolerance_siemens: real("tolerance_siemens"),
+        passes: count("passes"),
+    };
+    let programmer = options.programmer(device).map_err(|error| match error {
+        CrossbarError::Value { what, value, expected } => {
+            let section = if what.ends_with("_resistance") { "crossbar" } else { "program" };
+            ConfigError::value(format!("{section}.{what}"), value, expected)
+        }
+        other => ConfigError::value("program.method", "pulses", other.to_string()),
+    })?;
+    Ok(Writer::Pulses(programmer))
 }
 
 fn device(complete: &Complete, registry: &Registry) -> Result<DeviceSpec, ConfigError> {

@@ -83,16 +83,13 @@ impl PulseOptions {
         let mut programmer = Programmer::new(set, reset, width);
         programmer.scheme = scheme;
         programmer.resistances = self.resistances;
-        programmer.verify = Verify {
-            read_voltage: self.read_voltage.filter(|v| *v != 0.0),
-            noise: self.read_noise.unwrap_or(0.0),
-        };
+        programmer.verify = Verify { read_voltage: self.read_voltage, noise: self.read_noise.unwrap_or(0.0) };
         if let Some(error) = self.voltage_error {
             programmer.voltage_error = error;
         }
         match (self.tolerance, self.tolerance_siemens) {
-            (Some(share), _) => programmer.tolerance = Tolerance::Range(share),
-            (None, Some(error)) => programmer.tolerance = Tolerance::Siemens(error),
+            (_, Some(error)) => programmer.tolerance = Tolerance::Siemens(error),
+            (Some(share), None) => programmer.tolerance = Tolerance::Range(share),
             (None, None) => {}
         }
         programmer.max_pulses = self.max_pulses.unwrap_or(programmer.max_pulses);

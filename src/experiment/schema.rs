@@ -3,6 +3,7 @@
 use memtorch_utils::config::{Default, Field, Kind};
 use memtorch_utils::datasets;
 
+use super::pulses;
 use crate::Registry;
 
 /// A section: a table with keys.
@@ -139,40 +140,11 @@ pub const CROSSBAR_LATER: &[Field] = &[
         .range(1.0, 32.0),
 ];
 
-/// Keys of programming by pulses, known and not there yet.
-pub const PROGRAM_LATER: &[Field] = &[
-    Field::new(
-        "bias",
-        Kind::Choice(&["half", "third"]),
-        Default::Text("half"),
-        "what other cells of a 0t1r array see",
-    ),
-    Field::new("set_voltage", Kind::Real, Default::Absent, "voltage of a pulse that lowers the resistance")
-        .unit("V"),
-    Field::new("reset_voltage", Kind::Real, Default::Absent, "voltage of a pulse that raises the resistance")
-        .unit("V"),
-    Field::new("pulse_width", Kind::Real, Default::Absent, "length of a pulse; absent: one time step")
-        .unit("s")
-        .range(f64::MIN_POSITIVE, f64::INFINITY),
-    Field::new("max_pulses", Kind::Integer, Default::Integer(1000), "pulses for a device at most")
-        .range(1.0, 1e9),
-    Field::new(
-        "tolerance",
-        Kind::Real,
-        Default::Real(0.01),
-        "error that is good enough, as a share of the range",
-    )
-    .range(f64::MIN_POSITIVE, 1.0),
-    Field::new("passes", Kind::Integer, Default::Integer(1), "how often all devices are visited")
-        .range(1.0, 1e6),
-];
-
 /// Keys of a section that are known and whose feature is not there yet.
 pub fn later(section: &str) -> &'static [Field] {
     match section {
         "crossbar" => CROSSBAR_LATER,
         "adc" => ADC_LATER,
-        "program" => PROGRAM_LATER,
         _ => &[],
     }
 }
@@ -203,13 +175,118 @@ pub const ADC_LATER: &[Field] = &[
         .range(1.0, 1e9),
 ];
 
-/// `[program]`.
-pub const PROGRAM: &[Field] = &[Field::new(
-    "method",
-    Kind::Choice(&["direct", "pulses"]),
-    Default::Text("direct"),
-    "conductances are set as they are, or reached by pulses",
-)];
+/// `[program]`. All but the method say how pulses write.
+pub const PROGRAM: &[Field] = &[
+    Field::new(
+        "method",
+        Kind::Choice(&["direct", "pulses"]),
+        Default::Text("direct"),
+        "conductances are set as they are, or reached by pulses from the OFF state",
+    ),
+    Field::new(
+        "bias",
+        Kind::Choice(pulses::BIASES),
+        Default::Text("half"),
+        "what other cells of a 0t1r array see of a pulse: a half, a third, what open lines come to",
+    ),
+    Field::new(
+        "order",
+        Kind::Choice(pulses::ORDERS),
+        Default::Text("row"),
+        "which cell of a 0t1r array is next: row by row, at random, the one with the largest error",
+    ),
+    Field::new(
+        "scheme",
+        Kind::Choice(pulses::SCHEMES),
+        Default::Absent,
+        "pulses that are all alike, each higher than the last, or each as long as it takes; absent: adaptive, or fixed with a pulse_width",
+    ),
+    Field::new(
+        "set_voltage",
+        Kind::Real,
+        Default::Absent,
+        "voltage of a pulse that raises the conductance; absent: the model's own",
+    )
+    .unit("V"),
+    Field::new(
+        "reset_voltage",
+        Kind::Real,
+        Default::Absent,
+        "voltage of a pulse that lowers the conductance; absent: the model's own",
+    )
+    .unit("V"),
+    Field::new(
+        "pulse_width",
+        Kind::Real,
+        Default::Absent,
+        "length of a pulse, or of the shortest, a multiple of the time step; absent: one time step, or the model's own with scheme fixed",
+    )
+    .unit("s")
+    .range(f64::MIN_POSITIVE, f64::INFINITY),
+    Field::new(
+        "voltage_step",
+        Kind::Real,
+        Default::Absent,
+        "rise from pulse to pulse of scheme incremental; absent: a twentieth of the larger voltage",
+    )
+    .unit("V")
+    .range(f64::MIN_POSITIVE, f64::INFINITY),
+    Field::new(
+        "voltage_limit",
+        Kind::Real,
+        Default::Absent,
+        "largest voltage of scheme incremental; absent: twice the larger voltage",
+    )
+    .unit("V")
+    .range(f64::MIN_POSITIVE, f64::INFINITY),
+    Field::new(
+        "longest_pulse",
+        Kind::Integer,
+        Default::Absent,
+        "longest pulse of scheme adaptive, in widths; absent: 1024",
+    )
+    .range(1.0, 1e6),
+    Field::new("max_pulses", Kind::Integer, Default::Integer(1000), "pulses for a device at each visit, at most")
+        .range(1.0, 1e9),
+    Field::new(
+        "tolerance",
+        Kind::Real,
+        Default::Real(0.01),
+        "error that is good enough, as a share of the range g_on - g_off",
+    )
+    .range(f64::MIN_POSITIVE, 1.0),
+    Field::new(
+        "tolerance_siemens",
+        Kind::Real,
+        Default::Absent,
+        "error that is good enough as a conductance, instead of tolerance",
+    )
+    .unit("S")
+    .range(f64::MIN_POSITIVE, f64::INFINITY),
+    Field::new("passes", Kind::Integer, Default::Integer(1), "how often all devices are visited")
+        .range(1.0, 1e6),
+    Field::new(
+        "read_voltage",
+        Kind::Real,
+        Default::Absent,
+        "voltage of the reads between pulses, one time step long, which acts on devices; absent: reads that do not",
+    )
+    .unit("V"),
+    Field::new(
+        "read_noise",
+        Kind::Real,
+        Default::Real(0.0),
+        "standard deviation of a read between pulses, as a share of the range",
+    )
+    .range(0.0, 1.0),
+    Field::new(
+        "voltage_error",
+        Kind::Real,
+        Default::Real(1e-3),
+        "how far the voltages of a 0t1r array with wires may be off, as a share of the pulse's, before the network is solved anew; 0: at every pulse",
+    )
+    .range(0.0, 0.5),
+];
 
 /// `[tune]`.
 pub const TUNE: &[Field] = &[
@@ -284,7 +361,7 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
             "from column currents to numbers; without this section, currents are read exactly",
             &adc_fields(registry),
         ),
-        section("program", "how conductances are written", &[PROGRAM, PROGRAM_LATER].concat()),
+        section("program", "how conductances are written", PROGRAM),
         section("tune", "how a layer's gain is found", TUNE),
     ]
 }

@@ -8,12 +8,15 @@ pub fn results_json(report: &RunReport) -> String {
     text
 }
 
-/// `layers.csv`: one row a layer; what a layer does not have is empty.
+/// `layers.csv`: one row a layer; what a layer does not have is empty. Where a layer is written by pulses, four
+/// more columns say what that did.
 pub fn layers_csv(layers: &[LayerReport]) -> String {
     let mut text = String::from(
         "name,operator,patched,reason,rows,columns,groups,tiles,devices,devices_used,utilisation,w_max,\
-         gain,intercept,r2,adc_clipped,write_clipped,stuck,relative_error\n",
+         gain,intercept,r2,adc_clipped,write_clipped,stuck,relative_error",
     );
+    let pulsed = layers.iter().any(|layer| layer.programming.is_some());
+    text.push_str(if pulsed { ",missed_share,pulses,program_time,program_energy\n" } else { "\n" });
     let real = |value: Option<f64>| value.map_or(String::new(), |x| format!("{x:?}"));
     for layer in layers {
         let cells = [
@@ -38,6 +41,17 @@ pub fn layers_csv(layers: &[LayerReport]) -> String {
             real(layer.relative_error),
         ];
         text.push_str(&cells.join(","));
+        if pulsed {
+            let done = layer.programming.as_ref();
+            let pulses = done.map_or(String::new(), |done| done.pulses.to_string());
+            let [missed, time, energy] = [
+                done.map(|done| done.missed_share),
+                done.map(|done| done.time),
+                done.map(|done| done.energy),
+            ]
+            .map(real);
+            text.push_str(&format!(",{missed},{pulses},{time},{energy}"));
+        }
         text.push('\n');
     }
     text

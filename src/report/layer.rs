@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use memtorch_crossbar::OverArrays;
+use memtorch_crossbar::programming::{Miss, ProgrammingReport};
 use memtorch_map::{MatrixReport, ReadReport};
 use memtorch_nn::Executable;
 
@@ -27,6 +30,43 @@ pub struct EffectSummary {
     /// Whether the number of several arrays is their sum, or their mean.
     #[serde(skip)]
     pub is_sum: bool,
+}
+
+/// What writing a layer by pulses did.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ProgrammingSummary {
+    /// Devices of all arrays that are not within the tolerance.
+    pub missed: usize,
+    /// Their share.
+    pub missed_share: f64,
+    /// How many of them for each reason.
+    pub reasons: BTreeMap<&'static str, usize>,
+    /// Pulses.
+    pub pulses: u64,
+    /// Seconds, one pulse after another.
+    pub time: f64,
+    /// Joule.
+    pub energy: f64,
+    /// Root mean square of the errors, as a share of the range.
+    pub error_rms: f64,
+    /// Mean change of a device after its own last pulse, as a share of the range.
+    pub disturbance: f64,
+}
+
+impl From<&ProgrammingReport> for ProgrammingSummary {
+    fn from(report: &ProgrammingReport) -> Self {
+        let counts = Miss::ALL.into_iter().map(|miss| (miss.name(), report.count(miss)));
+        Self {
+            missed: report.missed.len(),
+            missed_share: report.missed.len() as f64 / report.devices.max(1) as f64,
+            reasons: counts.filter(|(_, count)| *count > 0).collect(),
+            pulses: report.pulses,
+            time: report.time,
+            energy: report.energy,
+            error_rms: report.error_rms,
+            disturbance: report.disturbance.mean,
+        }
+    }
 }
 
 /// One layer: a row of `layers.csv`. Numbers that only a layer on crossbars has are absent for a digital
@@ -81,6 +121,9 @@ pub struct LayerReport {
     pub weights_clipped: Option<usize>,
     /// Inputs beyond the largest voltage.
     pub inputs_clipped: Option<u64>,
+    /// What writing by pulses did; absent where conductances are set as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub programming: Option<ProgrammingSummary>,
     /// What each non-ideality did.
     pub nonidealities: Vec<StepSummary>,
 }
@@ -121,6 +164,7 @@ pub fn layer_reports(
             devices_redrawn: None,
             weights_clipped: None,
             inputs_clipped: None,
+            programming: None,
             nonidealities: Vec::new(),
         };
         if let Some(matrix) = memristive.mapped(index) {
@@ -159,6 +203,7 @@ fn fill(report: &mut LayerReport, found: &MatrixReport, read: ReadReport) {
     report.devices_redrawn = Some(found.redrawn);
     report.weights_clipped = Some(found.weights_clipped);
     report.inputs_clipped = Some(read.inputs_clipped);
+    report.programming = found.programming.as_ref().map(ProgrammingSummary::from);
     report.nonidealities = found
         .steps
         .iter()

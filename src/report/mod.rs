@@ -6,7 +6,7 @@ pub mod picture;
 mod table;
 
 pub use files::{layers_csv, results_json};
-pub use layer::{LayerReport, StepSummary, layer_reports};
+pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports};
 pub use table::table;
 
 /// Right answers of one path.

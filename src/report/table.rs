@@ -18,6 +18,7 @@ pub fn table(report: &RunReport) -> String {
         100.0 * report.agreement
     ));
     text.push_str(&layers(&report.layers));
+    text.push_str(&programming(&report.layers));
     let steps = steps(&report.layers);
     if !steps.is_empty() {
         text.push_str("\nWhat each non-ideality did, over all layers:\n");
@@ -76,6 +77,28 @@ fn layers(layers: &[LayerReport]) -> String {
         "used: share of the tiles' devices; error: of the layer's output, for the inputs of the digital network\n",
     );
     text
+}
+
+/// What writing by pulses did, one line a layer.
+fn programming(layers: &[LayerReport]) -> String {
+    let mut text = String::new();
+    for layer in layers {
+        let Some(done) = &layer.programming else { continue };
+        let reasons: Vec<String> =
+            done.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+        text.push_str(&format!(
+            "  {}: {} devices missed, {:.3} %{reasons}; error {:.4} of the range; {} pulses, {:.3e} s, {:.3e} J\n",
+            layer.name,
+            done.missed,
+            100.0 * done.missed_share,
+            done.error_rms,
+            done.pulses,
+            done.time,
+            done.energy,
+        ));
+    }
+    if text.is_empty() { text } else { format!("\nWritten by pulses:\n{text}") }
 }
 
 /// Columns as wide as their widest cell, the first to the left, the others to the right.

@@ -122,6 +122,7 @@ pub(crate) fn nearly_ideal(tile: usize) -> Hardware {
         weight_range: WeightRange::default(),
         input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
         adc: Adc { converter: Arc::new(Ideal), read: ReadMode::Difference },
+        writer: memtorch_map::Writer::Direct,
         nonidealities: Vec::new(),
         tuning: Tuning { samples: 0, per: PerWhat::Layer, intercept: false },
     }

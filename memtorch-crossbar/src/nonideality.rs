@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use memtorch_devices::Stream;
 
+use crate::programming::Cycling;
 use crate::{Array, CrossbarError};
 
 /// When a non-ideality acts.
@@ -92,6 +93,11 @@ pub trait NonIdeality: Debug + Send + Sync {
     /// calibrated once more at that time.
     fn remeasures_gain(&self) -> bool {
         false
+    }
+
+    /// What it does while devices are written by pulses, instead of [`NonIdeality::apply`] afterwards.
+    fn cycling(&self) -> Option<Cycling> {
+        None
     }
 
     /// Changes the array and says what it did. Devices with a mask do not follow a write: use

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use memtorch_crossbar::ndarray::{Array2, s};
 use memtorch_crossbar::passive::{Detail, PassiveCircuit, PassiveSolver, SparseLu, Wiring};
 use memtorch_crossbar::programming::{
-    Bias, Cell, Miss, Order, Programmer, ProgrammingReport, PulseScheme, Resistances, Tolerance, Verify,
+    Bias, Cell, Cycling, Miss, Order, Programmer, ProgrammingReport, PulseScheme, Resistances, Tolerance,
+    Verify,
 };
 use memtorch_crossbar::{Array, Layout, Mask, TileShape};
 use memtorch_devices::models::{LinearIonDrift, MODELS, StanfordPku, Vteam};
@@ -525,4 +526,68 @@ fn what_is_not_possible_is_an_error() {
         assert!(error.contains(words), "{error}: expected {words}");
     }
     assert_eq!(array.conductances(), started(device, [1, 2]).conductances(), "nothing was written");
+}
+
+#[test]
+fn pulses_that_nobody_reads_follow_the_nominal_device() {
+    let device: Arc<dyn Device> = Arc::new(Vteam::default());
+    let targets = targets(&*device, 400);
+    let mut programmer = Programmer::of(&*device).unwrap();
+    programmer.pulse_width = 50.0 * Paper::DT;
+    programmer.scheme = PulseScheme::OpenLoop;
+    programmer.max_pulses = 3000;
+    // Down from ON in steps that add the same resistance each: half of the largest step of conductance is left.
+    let ohms = 950.0 * 5e-4 * 50.0 * Paper::DT / 3e-9;
+    let half_step = 0.5 * (1.0 / 50.0 - 1.0 / (50.0 + ohms));
+    let mut array = started(device.clone(), [20, 20]);
+    // Wherever devices are before, they are erased.
+    array.conductances_mut().copy_from_slice(&self::targets(&*device, 400));
+    array.conductances_mut().reverse();
+    let report = program(&programmer, &mut array, &targets);
+    for (k, (g, target)) in array.conductances().iter().zip(&targets).enumerate() {
+        assert!((g - target).abs() <= half_step * (1.0 + 1e-9), "device {k}: {g:e} for {target:e}");
+        let pulses = f64::from(report.device_pulses[k]);
+        let written = ((1.0 / g - 50.0) / ohms).round();
+        // The erasing pulses come first: the nominal device is ON after 60 at most.
+        assert!(
+            pulses >= written && pulses <= written + 61.0,
+            "device {k}: {pulses} pulses, {written} to write"
+        );
+    }
+    assert!(report.missed.iter().all(|missed| missed.miss == Miss::OpenLoop));
+    // Devices that differ from the nominal one end elsewhere.
+    let spread = Distribution::normal(5e-4, 5e-5).unwrap();
+    let spec = DeviceSpec { model: device.clone(), distributions: vec![("k_off", spread)] };
+    let mut other = self::array(&spec, [20, 20], TileShape::Layer);
+    let off = program(&programmer, &mut other, &targets);
+    assert!(off.error_rms > 5.0 * report.error_rms, "{} {}", off.error_rms, report.error_rms);
+}
+
+/// At each change of polarity a device's bounds are drawn anew around its own, and its normalised state stays.
+#[test]
+fn bounds_are_drawn_anew_at_each_change_of_polarity() {
+    let device: Arc<dyn Device> = Arc::new(Vteam::default());
+    // A pulse down from ON moves a device by 5 % of its range, past this target; the next one brings it back to ON.
+    let count = 300;
+    let targets = vec![0.0195; count];
+    let run = |sigma: Option<f64>, keep_conductance: bool| {
+        let mut programmer = fixed(-0.22, 0.08, 50);
+        programmer.cycling = sigma.map(|sigma| Cycling { sigma, keep_conductance });
+        programmer.max_pulses = 40;
+        programmer.record = true;
+        let mut array = started(device.clone(), [30, count / 30]);
+        let report = program(&programmer, &mut array, &targets);
+        (report, array.conductances().to_vec())
+    };
+    let (without, g) = run(None, false);
+    let (nothing, same) = run(Some(0.0), false);
+    let near = g.iter().zip(&same).all(|(a, b)| (a / b - 1.0).abs() < 1e-9);
+    assert!(near && nothing.device_pulses == without.device_pulses, "a deviation of 0 draws what there is");
+    for keep_conductance in [false, true] {
+        let (report, _) = run(Some(1.0), keep_conductance);
+        let pairs = report.record.windows(2).filter(|pair| pair[0].device == pair[1].device);
+        let turns = pairs.filter(|pair| (pair[0].applied > 0.0) != (pair[1].applied > 0.0)).count();
+        assert!(turns > 100, "{turns}");
+        assert_eq!(report.cycles, turns as u64);
+    }
 }

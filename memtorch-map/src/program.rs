@@ -1,7 +1,7 @@
 //! Fabricating, programming and spoiling the arrays of a matrix.
 
-use memtorch_crossbar::programming::Miss;
-use memtorch_crossbar::{Array, Layout, Phase};
+use memtorch_crossbar::programming::{Cycling, Miss};
+use memtorch_crossbar::{Array, Layout, Phase, Report};
 use memtorch_devices::Stream;
 
 use crate::hardware::{Arrays, Entry, Hardware, Writer};
@@ -48,13 +48,37 @@ pub(crate) fn fabricate_and_write(
         match &hardware.writer {
             Writer::Direct => report.write_clipped += array.program(targets)?.clipped,
             Writer::Pulses(programmer) => {
+                let mut programmer = programmer.clone();
+                let cycling = cycling(hardware, number);
+                programmer.cycling = cycling.map(|(_, cycling)| cycling);
                 let written = programmer.program(array, targets, pulses.child(number as u64))?;
+                if let Some((index, _)) = cycling {
+                    let name = hardware.nonidealities[index].step.name().to_owned();
+                    let done = Report::default()
+                        .count("changes of polarity, each with new bounds", written.cycles as usize);
+                    report.steps.push(StepReport { name, index, array: number, report: done });
+                }
                 report.write_clipped += written.count(Miss::OutOfRange);
                 report.programming.get_or_insert_default().merge(written);
             }
         }
     }
     Ok(arrays)
+}
+
+/// Whether a step is meant for an array.
+fn meant(entry: &Entry, number: usize) -> bool {
+    match entry.arrays {
+        Arrays::All => true,
+        Arrays::Positive => number == 0,
+        Arrays::Negative => number > 0,
+    }
+}
+
+/// The step that acts while pulses are written to an array, and its place in the list.
+fn cycling(hardware: &Hardware, number: usize) -> Option<(usize, Cycling)> {
+    let meant = hardware.nonidealities.iter().enumerate().filter(|(_, entry)| meant(entry, number));
+    meant.filter_map(|(index, entry)| Some((index, entry.step.cycling()?))).next()
 }
 
 /// Applies the chosen steps of the list, in its order, to the arrays that each is meant for.
@@ -74,12 +98,10 @@ pub(crate) fn apply(
             ));
         }
         for (number, array) in arrays.iter_mut().enumerate() {
-            let meant = match entry.arrays {
-                Arrays::All => true,
-                Arrays::Positive => number == 0,
-                Arrays::Negative => number > 0,
-            };
-            if !meant {
+            // What acts while pulses are written has acted.
+            let acted = hardware.writer != Writer::Direct
+                && cycling(hardware, number).is_some_and(|(acting, _)| acting == index);
+            if !meant(entry, number) || acted {
                 continue;
             }
             let stream = steps.child(index as u64).child(number as u64);

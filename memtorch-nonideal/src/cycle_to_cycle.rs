@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use memtorch_crossbar::programming::Cycling;
 use memtorch_crossbar::{Array, CrossbarError, NonIdeality, Phase, Report};
 use memtorch_devices::Stream;
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
@@ -57,7 +58,8 @@ pub enum Keep {
 ///
 /// The normalised state is the one that weights are mapped to, linear in the conductance:
 /// `s = (g - g_off)/(g_on - g_off)`, and `g' = g_off' + (g_on' - g_off') s`. The device's own bounds stay what
-/// they are. A draw that makes no possible device is made again. Devices that cannot be written do
+/// they are. Where devices are written by pulses, each change of polarity is a cycle that draws ([`Cycling`]), and
+/// nothing is drawn afterwards. A draw that makes no possible device is made again. Devices that cannot be written do
 /// not cycle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CycleToCycle {
@@ -128,6 +130,10 @@ impl NonIdeality for CycleToCycle {
 
     fn phase(&self) -> Phase {
         Phase::Programmed
+    }
+
+    fn cycling(&self) -> Option<Cycling> {
+        Some(Cycling { sigma: self.sigma, keep_conductance: self.keep == Keep::Conductance })
     }
 
     fn apply(&self, array: &mut Array, stream: Stream) -> Result<Report, CrossbarError> {

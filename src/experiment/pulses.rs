@@ -11,7 +11,7 @@ pub(crate) const BIASES: &[&str] = &["half", "third", "floating"];
 /// Words of `order`.
 pub(crate) const ORDERS: &[&str] = &["row", "random", "worst-first"];
 /// Words of `scheme`.
-pub(crate) const SCHEMES: &[&str] = &["fixed", "incremental", "adaptive"];
+pub(crate) const SCHEMES: &[&str] = &["fixed", "incremental", "adaptive", "open-loop"];
 
 /// What a person may say about pulses; what they leave out is the model's or everybody's default.
 #[derive(Clone, Debug, Default)]
@@ -56,7 +56,7 @@ impl PulseOptions {
             (None, Some(_)) => "fixed",
             (None, None) => "adaptive",
         };
-        let steps = own.filter(|_| word == "fixed").map_or(1, |own| own.steps);
+        let steps = own.filter(|_| ["fixed", "open-loop"].contains(&word)).map_or(1, |own| own.steps);
         let width = self.pulse_width.unwrap_or(f64::from(steps) * device.time_step());
         let larger = set.abs().max(reset.abs());
         let adaptive = word == "adaptive";
@@ -78,6 +78,7 @@ impl PulseOptions {
                 Some(longest) => PulseScheme::Adaptive { longest },
                 None => PulseScheme::ADAPTIVE,
             },
+            "open-loop" => PulseScheme::OpenLoop,
             _ => PulseScheme::Fixed,
         };
         let mut programmer = Programmer::new(set, reset, width);

@@ -199,7 +199,7 @@ pub const PROGRAM: &[Field] = &[
         "scheme",
         Kind::Choice(pulses::SCHEMES),
         Default::Absent,
-        "pulses that are all alike, each higher than the last, or each as long as it takes; absent: adaptive, or fixed with a pulse_width",
+        "pulses that are all alike, each higher than the last, each as long as it takes, or as many as a calibration curve says, unread; absent: adaptive, or fixed with a pulse_width",
     ),
     Field::new(
         "set_voltage",
@@ -219,7 +219,7 @@ pub const PROGRAM: &[Field] = &[
         "pulse_width",
         Kind::Real,
         Default::Absent,
-        "length of a pulse, or of the shortest, a multiple of the time step; absent: one time step, or the model's own with scheme fixed",
+        "length of a pulse, or of the shortest, a multiple of the time step; absent: one time step, or the model's own with fixed and open-loop",
     )
     .unit("s")
     .range(f64::MIN_POSITIVE, f64::INFINITY),

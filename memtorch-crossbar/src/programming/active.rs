@@ -32,18 +32,18 @@ pub(super) fn write(
     stream: Stream,
 ) -> Result<Written, CrossbarError> {
     let count = targets.len();
-    let blocks: Vec<Written> = (0..count.div_ceil(BLOCK))
+    let blocks: Vec<Result<Written, CrossbarError>> = (0..count.div_ceil(BLOCK))
         .into_par_iter()
         .map(|block| {
             let range = block * BLOCK..count.min((block + 1) * BLOCK);
-            let cells = Cells::of(array, range.clone(), rules.dt, stream.named("noise"));
+            let cells = Cells::of(array, range.clone(), rules, stream);
             let block = Block { options, rules, layout: array.layout(), first: range.start, cells, stream };
             block.write(&targets[range])
         })
         .collect();
     let mut all = Written::nothing(count);
     for block in blocks {
-        all.append(block);
+        all.append(block?);
     }
     // In the order of a machine that writes one device after another.
     all.record.sort_by_key(|pulse| (pulse.pass, pulse.device));
@@ -60,7 +60,7 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    fn write(mut self, targets: &[f64]) -> Written {
+    fn write(mut self, targets: &[f64]) -> Result<Written, CrossbarError> {
         let count = targets.len();
         let mut written = Written::nothing(0);
         written.pulses = vec![0; count];
@@ -71,7 +71,7 @@ impl Block<'_> {
             let mut active: Vec<Device> =
                 free.map(|at| Device { at, visit: Visit::new(), reads: reads[at] }).collect();
             while !active.is_empty() {
-                self.round(&mut active, targets, pass, &mut written);
+                self.round(&mut active, targets, pass, &mut written)?;
                 active.retain(|device| {
                     let done = device.visit.is_done();
                     if done {
@@ -85,13 +85,20 @@ impl Block<'_> {
         }
         written.conductances = self.cells.conductances();
         written.left = written.conductances.clone();
-        written
+        written.cycles = self.cells.cycles();
+        Ok(written)
     }
 
     /// Measures all active devices and gives each its next pulse.
-    fn round(&mut self, active: &mut [Device], targets: &[f64], pass: u32, written: &mut Written) {
-        if let Some(voltage) = self.rules.read_voltage {
-            let pulse = Pulse { voltage, steps: 1 };
+    fn round(
+        &mut self,
+        active: &mut [Device],
+        targets: &[f64],
+        pass: u32,
+        written: &mut Written,
+    ) -> Result<(), CrossbarError> {
+        if let Some(voltage) = self.rules.reads() {
+            let pulse = Pulse { voltage, steps: 1, sets: false };
             let reads: Vec<(usize, Pulse)> = active.iter().map(|device| (device.at, pulse)).collect();
             written.energy += self.apply(&reads).0;
             written.steps += active.len() as u64;
@@ -109,7 +116,8 @@ impl Block<'_> {
             let error = self.rules.read_error(self.stream, place, device.reads);
             device.reads += 1;
             let found = conductances[device.at] + error;
-            if let Some(pulse) = self.rules.next(&mut device.visit, targets[device.at] - found) {
+            if let Some(pulse) = self.rules.next(&mut device.visit, found, targets[device.at]) {
+                self.cells.turn(device.at, pulse.sets, place)?;
                 pulses.push((device.at, pulse));
             }
         }
@@ -123,6 +131,7 @@ impl Block<'_> {
                 written.record.push(PulseRecord { device, pass, applied, voltage, steps, before, after });
             }
         }
+        Ok(())
     }
 
     /// Pulses devices; gives the energy and the voltage across each.

@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memtorch_devices::{Device, Job, Noise, Parameter, Record, Stream, Task, Waveform};
+use memtorch_devices::{Device, Distribution, Job, Noise, Parameter, Record, Stream, Task, Waveform};
 
-use crate::Array;
+use super::Cycling;
+use super::rules::Rules;
+use crate::{Array, CrossbarError};
 
 /// Steps that are computed at once.
 const SLAB: usize = 16;
@@ -25,7 +27,21 @@ pub(super) struct Cells {
     taken: Vec<u64>,
     noise: Stream,
     dt: f64,
+    turns: Option<Turns>,
     scratch: Scratch,
+}
+
+/// What devices whose bounds are drawn anew have done so far.
+#[derive(Debug)]
+struct Turns {
+    cycling: Cycling,
+    stream: Stream,
+    /// Where `r_on` and `r_off` are among the parameters, and what they were made as.
+    places: [usize; 2],
+    own: [Parameter; 2],
+    /// Of each device: whether its last pulse was to raise the conductance, and how often that changed.
+    last: Vec<Option<bool>>,
+    counts: Vec<u32>,
 }
 
 /// Memory of a pulse; it keeps its size.
@@ -49,16 +65,28 @@ struct Buffers {
 }
 
 impl Cells {
-    /// Devices of an array as they are; `noise` is the stream of models that have some.
-    pub(super) fn of(array: &Array, range: Range<usize>, dt: f64, noise: Stream) -> Self {
+    /// Devices of an array as they are.
+    pub(super) fn of(array: &Array, range: Range<usize>, rules: &Rules, stream: Stream) -> Self {
         let devices = array.devices();
-        let parameters = devices.values().iter().map(|parameter| part(parameter, range.clone())).collect();
+        let mut parameters: Vec<Parameter> =
+            devices.values().iter().map(|parameter| part(parameter, range.clone())).collect();
         let mut held = vec![None; range.len()];
         let masks = array.masks();
         let from = masks.partition_point(|(device, _)| *device < range.start);
         for (device, _) in masks[from..].iter().take_while(|(device, _)| *device < range.end) {
             held[device - range.start] = Some(array.conductances()[*device]);
         }
+        let turns = rules.cycling().map(|cycling| {
+            let named = |name: &str| devices.model().parameter_names().iter().position(|n| *n == name);
+            let places = ["r_on", "r_off"].map(|name| named(name).expect("every model has r_on and r_off"));
+            let own = places.map(|at| parameters[at].clone());
+            for at in places {
+                let each = (0..range.len()).map(|device| parameters[at].get(device)).collect();
+                parameters[at] = Parameter::Each(each);
+            }
+            let (last, counts) = (vec![None; range.len()], vec![0; range.len()]);
+            Turns { cycling, stream: stream.named("cycle"), places, own, last, counts }
+        });
         let mut cells = Self {
             model: devices.model().clone(),
             parameters,
@@ -66,8 +94,9 @@ impl Cells {
             held,
             first: range.start,
             taken: vec![0; range.len()],
-            noise,
-            dt,
+            noise: stream.named("noise"),
+            dt: rules.dt,
+            turns,
             scratch: Scratch::default(),
         };
         let Self { model, parameters, states, .. } = &mut cells;
@@ -147,6 +176,57 @@ impl Cells {
         let task = Task::Currents { states, voltages: &[voltage], currents: &mut found };
         self.model.run(Job { parameters: &self.parameters, first: device, task });
         found[0]
+    }
+
+    /// How often bounds were drawn anew.
+    pub(super) fn cycles(&self) -> u64 {
+        self.turns.as_ref().map_or(0, |turns| turns.counts.iter().map(|n| u64::from(*n)).sum())
+    }
+
+    /// Tells what the next pulse of a device is for. Where that changes, its bounds are drawn anew, if they are to
+    /// be, from the stream at its place.
+    ///
+    /// # Errors
+    /// A deviation with which no possible device is drawn.
+    pub(super) fn turn(&mut self, device: usize, sets: bool, place: [u32; 3]) -> Result<(), CrossbarError> {
+        const TRIES: u32 = 1000;
+        let Some(turns) = &mut self.turns else { return Ok(()) };
+        if turns.last[device].replace(sets).is_none_or(|last| last == sets) {
+            return Ok(());
+        }
+        turns.counts[device] += 1;
+        let mut rng = turns.stream.child(turns.counts[device].into()).at(place);
+        let [on, off] = [0, 1].map(|bound| turns.own[bound].get(device));
+        let sigma = turns.cycling.sigma;
+        let around =
+            |mean: f64, std: f64| Distribution::normal(mean, std).expect("a deviation that was checked");
+        let (around_on, around_off) = (around(on, sigma), around(off, 2.0 * sigma));
+        let mut values: Vec<f64> = self.parameters.iter().map(|parameter| parameter.get(device)).collect();
+        let [at_on, at_off] = turns.places;
+        let (old_low, old_high) = (1.0 / values[at_off], 1.0 / values[at_on]);
+        let drawn = (0..TRIES).any(|_| {
+            values[at_on] = around_on.sample(&mut rng);
+            values[at_off] = around_off.sample(&mut rng);
+            self.model.check(&values).is_ok()
+        });
+        if !drawn {
+            let expected = format!("a deviation with which {TRIES} draws make a possible device");
+            return Err(CrossbarError::value("sigma", sigma, expected));
+        }
+        let keep_conductance = turns.cycling.keep_conductance;
+        let g = self.conductance(device);
+        for at in [at_on, at_off] {
+            if let Parameter::Each(each) = &mut self.parameters[at] {
+                each[device] = values[at];
+            }
+        }
+        let (low, high) = (1.0 / values[at_off], 1.0 / values[at_on]);
+        let state = (g - old_low) / (old_high - old_low);
+        let g = if keep_conductance { g } else { low + (high - low) * state };
+        let states = &mut self.states[device..=device];
+        let task = Task::States { conductances: &[g], states };
+        self.model.run(Job { parameters: &self.parameters, first: device, task });
+        Ok(())
     }
 
     /// Steps devices, each at a voltage of its own; those at 0 V stay. Gives the energy in J.
@@ -280,5 +360,59 @@ fn part(parameter: &Parameter, range: Range<usize>) -> Parameter {
     match parameter {
         Parameter::Uniform(value) => Parameter::Uniform(*value),
         Parameter::Each(values) => Parameter::Each(values[range].to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memtorch_devices::DeviceSpec;
+    use memtorch_devices::models::Vteam;
+
+    use super::*;
+    use crate::programming::Programmer;
+    use crate::{Layout, TileShape};
+
+    /// Devices that are ON stay ON, at a resistance that is drawn around their own at each change of polarity and
+    /// does not wander from change to change.
+    #[test]
+    fn each_change_of_polarity_draws_around_the_own_bounds() {
+        let (device, sigma, count) = (Arc::new(Vteam::default()), 2.0, 20_000);
+        let mut programmer = Programmer::of(&*device).unwrap();
+        programmer.cycling = Some(Cycling { sigma, keep_conductance: false });
+        let rules = Rules::new(&programmer, &*device).unwrap();
+        let layout = Layout::new(1, 1, count, TileShape::Layer).unwrap();
+        let stream = Stream::root(3, 0);
+        let (mut array, _) = Array::fabricate(layout, &DeviceSpec::new(device), stream).unwrap();
+        array.conductances_mut().fill(1.0 / 50.0);
+        let mut cells = Cells::of(&array, 0..count, &rules, stream);
+        let mut before = cells.conductances();
+        for turn in 0..6u32 {
+            for at in 0..count {
+                cells.turn(at, turn % 2 == 0, layout.place(at)).unwrap();
+                cells.turn(at, turn % 2 == 0, layout.place(at)).unwrap();
+            }
+            let now = cells.conductances();
+            if turn == 0 {
+                assert_eq!(now, before, "the first pulse changes no polarity");
+                continue;
+            }
+            let r = |k: usize| 1.0 / now[k] - 50.0;
+            let mean = (0..count).map(r).sum::<f64>() / count as f64;
+            let variance = (0..count).map(|k| r(k).powi(2)).sum::<f64>() / count as f64;
+            // Five standard errors.
+            let n = (count as f64).sqrt();
+            assert!(mean.abs() < 5.0 * sigma / n, "turn {turn}: {mean}");
+            assert!(
+                (variance / sigma.powi(2) - 1.0).abs() < 5.0 * 2f64.sqrt() / n,
+                "turn {turn}: {variance}"
+            );
+            let with_before: f64 = (0..count).map(|k| r(k) * (1.0 / before[k] - 50.0)).sum();
+            let correlation = with_before / count as f64 / sigma.powi(2);
+            assert!(correlation.abs() < 5.0 / n, "turn {turn}: {correlation}");
+            before = now;
+        }
+        assert_eq!(cells.cycles(), 5 * count as u64);
     }
 }

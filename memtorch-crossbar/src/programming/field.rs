@@ -63,7 +63,7 @@ impl Field {
         at: usize,
         pulse: Pulse,
     ) -> Result<(f64, f64), CrossbarError> {
-        let Pulse { voltage, steps } = pulse;
+        let Pulse { voltage, steps, .. } = pulse;
         let cell = [at / self.columns, at % self.columns];
         if matches!(self.source, Source::Half) {
             return Ok((self.half(cells, cell, pulse), voltage));
@@ -82,7 +82,7 @@ impl Field {
 
     /// Only the cells of the row and the column see a voltage.
     fn half(&mut self, cells: &mut Cells, [row, column]: [usize; 2], pulse: Pulse) -> f64 {
-        let Pulse { voltage, steps } = pulse;
+        let Pulse { voltage, steps, .. } = pulse;
         let line = row * self.columns;
         self.devices.clear();
         self.devices.extend(line..line + self.columns);

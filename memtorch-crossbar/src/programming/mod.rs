@@ -14,6 +14,8 @@
 
 mod active;
 mod cells;
+mod curve;
+mod cycling;
 mod field;
 mod floating;
 mod network;
@@ -23,5 +25,6 @@ mod relaxation;
 mod report;
 mod rules;
 
+pub use cycling::Cycling;
 pub use options::{Bias, Cell, Order, Programmer, PulseScheme, Resistances, Tolerance, Verify};
 pub use report::{Disturbance, Miss, Missed, ProgrammingReport, PulseRecord};

@@ -1,7 +1,7 @@
 use memtorch_devices::{Device, Stream};
 
 use super::rules::Rules;
-use super::{ProgrammingReport, active, passive};
+use super::{Cycling, ProgrammingReport, active, passive};
 use crate::{Array, CrossbarError};
 
 /// How pulses follow what they do.
@@ -25,6 +25,10 @@ pub enum PulseScheme {
         /// The longest pulse, in widths.
         longest: u32,
     },
+    /// Without reads between pulses: a device is brought to one end of its range, and from there gets as many
+    /// pulses, all alike, as bring the nominal device nearest to the target. The end is the one from which
+    /// the nominal device's levels lie closer.
+    OpenLoop,
 }
 
 impl PulseScheme {
@@ -136,10 +140,12 @@ pub struct Programmer {
     pub verify: Verify,
     /// When a device is done.
     pub tolerance: Tolerance,
-    /// Pulses at a visit of a device, at most.
+    /// Pulses at a visit of a device, at most; to erase and to write each, where nobody reads between them.
     pub max_pulses: u32,
     /// How often all devices are visited.
     pub passes: u32,
+    /// Bounds that are drawn anew at each change of polarity, if they are.
+    pub cycling: Option<Cycling>,
     /// Whether every pulse is kept in the report.
     pub record: bool,
 }
@@ -172,6 +178,7 @@ impl Programmer {
             tolerance: Tolerance::Range(0.01),
             max_pulses: 1000,
             passes: 1,
+            cycling: None,
             record: false,
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn write(
         .into_par_iter()
         .map(|index| {
             let tile = array.layout().tile(index);
-            let cells = Cells::of(array, tile.range(), rules.dt, stream.named("noise"));
+            let cells = Cells::of(array, tile.range(), rules, stream);
             let field = Field::new(&tile, bias, options);
             let pulsed = Pulsed { options, rules, order, tile, cells, field, stream };
             pulsed.write(&targets[tile.range()])
@@ -65,6 +65,7 @@ impl Pulsed<'_> {
         }
         written.conductances = self.cells.conductances();
         written.solutions = self.field.solutions();
+        written.cycles = self.cells.cycles();
         Ok(written)
     }
 
@@ -101,14 +102,16 @@ impl Pulsed<'_> {
         reads: &mut u32,
         written: &mut Written,
     ) -> Result<bool, CrossbarError> {
-        if let Some(voltage) = self.rules.read_voltage {
-            written.energy += self.field.apply(&mut self.cells, at, Pulse { voltage, steps: 1 })?.0;
+        if let Some(voltage) = self.rules.reads() {
+            written.energy +=
+                self.field.apply(&mut self.cells, at, Pulse { voltage, steps: 1, sets: false })?.0;
             written.steps += 1;
         }
         let before = self.cells.conductance(at);
         let found = before + self.rules.read_error(self.stream, self.place(at), *reads);
         *reads += 1;
-        let Some(pulse) = self.rules.next(visit, target - found) else { return Ok(false) };
+        let Some(pulse) = self.rules.next(visit, found, target) else { return Ok(false) };
+        self.cells.turn(at, pulse.sets, self.place(at))?;
         let (energy, voltage) = self.field.apply(&mut self.cells, at, pulse)?;
         written.energy += energy;
         written.steps += u64::from(pulse.steps);

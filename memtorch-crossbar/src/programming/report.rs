@@ -19,11 +19,13 @@ pub enum Miss {
     Disturbed,
     /// It was taken to be within the tolerance by a read with noise.
     Misread,
+    /// Nobody read it between its pulses: it is not like the nominal device, or the levels of that are too far apart.
+    OpenLoop,
 }
 
 impl Miss {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Masked,
         Self::OutOfRange,
         Self::Overshoots,
@@ -31,6 +33,7 @@ impl Miss {
         Self::Slow,
         Self::Disturbed,
         Self::Misread,
+        Self::OpenLoop,
     ];
 
     /// The name in reports.
@@ -43,6 +46,7 @@ impl Miss {
             Self::Slow => "slow",
             Self::Disturbed => "disturbed",
             Self::Misread => "misread",
+            Self::OpenLoop => "open loop",
         }
     }
 }
@@ -122,6 +126,8 @@ pub struct ProgrammingReport {
     pub disturbance: Disturbance,
     /// How often a network of wires was solved.
     pub solutions: u64,
+    /// Changes of polarity at which bounds were drawn anew.
+    pub cycles: u64,
     /// Every pulse in the order of a machine that makes one after another, if it was asked for.
     pub record: Vec<PulseRecord>,
 }
@@ -150,6 +156,7 @@ impl ProgrammingReport {
         self.energy += other.energy;
         self.error_largest = self.error_largest.max(other.error_largest);
         self.solutions += other.solutions;
+        self.cycles += other.cycles;
         self.device_pulses.extend(other.device_pulses);
         let missed = other.missed.into_iter();
         self.missed.extend(missed.map(|missed| Missed { device: missed.device + first, ..missed }));
@@ -172,6 +179,7 @@ pub(super) struct Written {
     pub(super) steps: u64,
     pub(super) energy: f64,
     pub(super) solutions: u64,
+    pub(super) cycles: u64,
     pub(super) record: Vec<PulseRecord>,
 }
 
@@ -186,6 +194,7 @@ impl Written {
             steps: 0,
             energy: 0.0,
             solutions: 0,
+            cycles: 0,
             record: Vec::new(),
         }
     }
@@ -199,6 +208,7 @@ impl Written {
         self.steps += other.steps;
         self.energy += other.energy;
         self.solutions += other.solutions;
+        self.cycles += other.cycles;
         self.record.extend(other.record);
     }
 
@@ -252,6 +262,7 @@ impl Written {
             error_largest: largest,
             disturbance,
             solutions: self.solutions,
+            cycles: self.cycles,
             record: self.record,
         };
         array.put(self.conductances);

@@ -2,7 +2,8 @@
 
 use memtorch_devices::{Device, Distribution, Job, Noise, Parameter, Stream, Task, Waveform};
 
-use super::{Bias, Cell, Miss, Programmer, PulseScheme, Tolerance};
+use super::curve::Curve;
+use super::{Bias, Cell, Cycling, Miss, Programmer, PulseScheme, Tolerance};
 use crate::CrossbarError;
 
 /// A pulse.
@@ -12,6 +13,8 @@ pub(super) struct Pulse {
     pub(super) voltage: f64,
     /// Time steps.
     pub(super) steps: u32,
+    /// Whether it is to raise the conductance.
+    pub(super) sets: bool,
 }
 
 /// What the pulses at one visit of a device have done.
@@ -30,12 +33,23 @@ pub(super) struct Visit {
     done: bool,
     /// Whether it was near enough then.
     near: bool,
+    /// Whether nobody looked.
+    blind: bool,
 }
 
 impl Visit {
     pub(super) fn new() -> Self {
-        let last = Pulse { voltage: 0.0, steps: 0 };
-        Self { pulses: 0, error: 0.0, last, changes: 0, unmoved: false, done: false, near: false }
+        let last = Pulse { voltage: 0.0, steps: 0, sets: false };
+        Self {
+            pulses: 0,
+            error: 0.0,
+            last,
+            changes: 0,
+            unmoved: false,
+            done: false,
+            near: false,
+            blind: false,
+        }
     }
 
     /// Whether there are no more pulses.
@@ -45,6 +59,9 @@ impl Visit {
 
     /// Why a device would be missed that is not where it should be.
     pub(super) fn miss(&self) -> Miss {
+        if self.blind {
+            return Miss::OpenLoop;
+        }
         if self.near {
             return Miss::Misread;
         }
@@ -69,13 +86,16 @@ pub(super) struct Rules {
     scheme: PulseScheme,
     max_pulses: u32,
     pub(super) passes: u32,
+    /// Of open-loop programming.
+    curve: Option<Curve>,
+    cycling: Option<Cycling>,
     /// Siemens.
     pub(super) tolerance: f64,
     /// g_on - g_off of the nominal device in S.
     pub(super) range: f64,
     /// The time step in s.
     pub(super) dt: f64,
-    pub(super) read_voltage: Option<f64>,
+    read_voltage: Option<f64>,
     /// What a read adds, in S.
     noise: Option<Distribution>,
 }
@@ -120,7 +140,7 @@ impl Rules {
             PulseScheme::Adaptive { longest } => {
                 number("longest_pulse", longest.into(), longest >= 1, "at least 1 width")?;
             }
-            PulseScheme::Fixed => {}
+            PulseScheme::Fixed | PulseScheme::OpenLoop => {}
         }
         let noise = options.verify.noise;
         number("read_noise", noise, noise >= 0.0 && noise.is_finite(), "a share of the range, at least 0")?;
@@ -148,12 +168,20 @@ impl Rules {
         for (what, voltage, sign) in [("set_voltage", set, 1.0), ("reset_voltage", reset, -1.0)] {
             polarity(device, what, voltage, sign, steps as u32)?;
         }
+        if let Some(Cycling { sigma, .. }) = options.cycling {
+            number("sigma", sigma, sigma >= 0.0 && sigma.is_finite(), "a number of ohm of at least 0")?;
+        }
+        let pulse = |voltage, sets| Pulse { voltage, steps: steps as u32, sets };
+        let curve = (options.scheme == PulseScheme::OpenLoop)
+            .then(|| Curve::new(device, pulse(set, true), pulse(reset, false), options.max_pulses));
         Ok(Self {
             set,
             reset,
             width: steps as u32,
             scheme: options.scheme,
             max_pulses: options.max_pulses,
+            curve,
+            cycling: options.cycling,
             passes: options.passes,
             tolerance,
             range,
@@ -163,6 +191,16 @@ impl Rules {
         })
     }
 
+    /// The voltage of the reads between pulses, if they have one.
+    pub(super) fn reads(&self) -> Option<f64> {
+        self.read_voltage.filter(|_| self.curve.is_none())
+    }
+
+    /// What a device draws at each change of polarity.
+    pub(super) fn cycling(&self) -> Option<Cycling> {
+        self.cycling
+    }
+
     /// The error of a measurement, in S: `read` counts those of the device at this place.
     pub(super) fn read_error(&self, stream: Stream, place: [u32; 3], read: u32) -> f64 {
         let Some(noise) = self.noise else { return 0.0 };
@@ -170,9 +208,17 @@ impl Rules {
         noise.sample(&mut rng)
     }
 
-    /// The next pulse for a device that is this far (target minus measured conductance, S) from its target;
-    /// `None` where it is near enough, or has had its pulses.
-    pub(super) fn next(&self, visit: &mut Visit, error: f64) -> Option<Pulse> {
+    /// The next pulse for a device that is measured to conduct `found` (S); `None` where it is near enough to its
+    /// target, or has had its pulses.
+    pub(super) fn next(&self, visit: &mut Visit, found: f64, target: f64) -> Option<Pulse> {
+        let error = target - found;
+        if let Some(curve) = &self.curve {
+            let pulse = curve.pulse(visit.pulses, target);
+            visit.done = pulse.is_none();
+            visit.blind = true;
+            visit.pulses += u32::from(!visit.done);
+            return pulse;
+        }
         let first = visit.pulses == 0;
         visit.unmoved = !first && error == visit.error;
         let changed = !first && (error > 0.0) != (visit.error > 0.0);
@@ -182,13 +228,14 @@ impl Rules {
         if visit.done {
             return None;
         }
-        let start = if error > 0.0 { self.set } else { self.reset };
+        let sets = error > 0.0;
+        let start = if sets { self.set } else { self.reset };
         let pulse = match self.scheme {
-            _ if first || changed => Pulse { voltage: start, steps: self.width },
-            PulseScheme::Fixed => visit.last,
+            _ if first || changed => Pulse { voltage: start, steps: self.width, sets },
+            PulseScheme::Fixed | PulseScheme::OpenLoop => visit.last,
             PulseScheme::Incremental { step, limit } => {
                 let size = (visit.last.voltage.abs() + step).min(limit);
-                Pulse { voltage: size.copysign(start), steps: self.width }
+                Pulse { voltage: size.copysign(start), steps: self.width, sets }
             }
             PulseScheme::Adaptive { longest } => {
                 let (closed, left) = (visit.error.abs() - error.abs(), error.abs());
@@ -207,7 +254,7 @@ impl Rules {
                         expected *= 0.5;
                     }
                 }
-                Pulse { voltage: start, steps }
+                Pulse { voltage: start, steps, sets }
             }
         };
         visit.pulses += 1;

@@ -33,7 +33,8 @@ pub(crate) struct Program {
     /// Resistance of a wire between neighbouring cells, in ohm
     #[arg(long, value_name = "OHM", default_value_t = 0.0, allow_negative_numbers = true)]
     pub(crate) line_resistance: f64,
-    /// How pulses follow what they do: all alike, each higher than the last, or each as long as it takes
+    /// How pulses follow what they do: all alike, each higher than the last, each as long as it takes, or, without
+    /// reads between them, as many as a calibration curve of the nominal device says
     /// [default: adaptive; fixed with --pulse-width]
     #[arg(long, value_name = "SCHEME", value_parser = clap::builder::PossibleValuesParser::new(SCHEMES))]
     pub(crate) scheme: Option<String>,

@@ -91,6 +91,7 @@ fn scheme(programmer: &Programmer) -> &'static str {
     match programmer.scheme {
         PulseScheme::Incremental { .. } => "incremental",
         PulseScheme::Adaptive { .. } => "adaptive",
+        PulseScheme::OpenLoop => "open-loop",
         _ => "fixed",
     }
 }
@@ -188,6 +189,9 @@ fn explanation(miss: Miss) -> &'static str {
             "were on their way when they had had their pulses (more, longer or higher pulses, or --scheme adaptive)"
         }
         Miss::Disturbed => "were reached and then disturbed (more passes, another bias)",
+        Miss::OpenLoop => {
+            "nobody read them between pulses: they differ from the nominal device, or its levels lie too far apart"
+        }
         Miss::Misread => "were taken to be reached: noise of the read",
         _ => "for another reason",
     }

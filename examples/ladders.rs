@@ -10,12 +10,9 @@ use std::error::Error;
 use std::sync::Arc;
 
 use memtorch::crossbar::backend::CpuBackend;
-use memtorch::crossbar::{Converter, FullScale, Ideal, LinearConverter, TileShape};
+use memtorch::crossbar::{Converter, FullScale, Ideal, LinearConverter};
 use memtorch::devices::{DeviceSpec, Stream, models};
-use memtorch::map::{
-    Adc, DoubleColumn, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange,
-    Wires, Writer,
-};
+use memtorch::map::{Adc, Entry, Hardware, Tuning};
 use memtorch::nn::{EvaluateOptions, Executable, ImportOptions, LayerChoice, Network, Samples, evaluate};
 use memtorch::nonideal::{Spacing, States};
 use memtorch::utils::config::{Table, Value};
@@ -51,16 +48,10 @@ fn hardware(adc_bits: Option<u32>, states: Option<u32>) -> Result<Hardware, Box<
         nonidealities.push(Entry::new(Arc::new(States::even(count, Spacing::Conductance)?)));
     }
     Ok(Hardware {
-        device: DeviceSpec::configure(vteam, &resistances)?,
-        tile: TileShape::Sized { word_lines: 128, bit_lines: 128 },
-        scheme: Arc::new(DoubleColumn),
-        wires: Wires::default(),
-        weight_range: WeightRange::default(),
-        input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
-        adc: Adc { converter, read: ReadMode::Difference },
-        writer: Writer::Direct,
+        adc: Adc { converter, ..Adc::default() },
         nonidealities,
-        tuning: Tuning { samples: 0, per: PerWhat::Layer, intercept: false },
+        tuning: Tuning { samples: 0, ..Tuning::default() },
+        ..Hardware::new(DeviceSpec::configure(vteam, &resistances)?)
     })
 }
 

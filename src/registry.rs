@@ -3,12 +3,12 @@ use std::sync::Arc;
 use memtorch_crossbar::backend::CpuBackend;
 use memtorch_crossbar::{ArrayBackend, Converter, CrossbarError};
 use memtorch_devices::DeviceEntry;
-use memtorch_map::{DoubleColumn, MappingScheme, SingleColumn};
+use memtorch_map::MappingScheme;
 use memtorch_nonideal::NonIdealityEntry;
 use memtorch_utils::config::{ConfigError, Field, Table};
 
 use crate::Error;
-use crate::experiment::converters;
+use crate::experiment::{converters, schemes};
 
 /// Makes a mapping scheme from its checked fields.
 pub type BuildScheme = fn(&Table) -> Result<Arc<dyn MappingScheme>, ConfigError>;
@@ -79,20 +79,7 @@ impl Registry {
         Self {
             devices: memtorch_devices::models::MODELS.to_vec(),
             non_idealities: memtorch_nonideal::ENTRIES.to_vec(),
-            schemes: vec![
-                SchemeEntry {
-                    name: "double-column",
-                    meaning: "two devices a weight, one for each sign",
-                    fields: &[],
-                    build: |_| Ok(Arc::new(DoubleColumn)),
-                },
-                SchemeEntry {
-                    name: "single-column",
-                    meaning: "one device a weight, an ideal mirror current subtracted",
-                    fields: &[],
-                    build: |_| Ok(Arc::new(SingleColumn)),
-                },
-            ],
+            schemes: schemes::SCHEMES.to_vec(),
             converters: vec![converters::LINEAR, converters::LOG],
             backends: vec![
                 BackendEntry { name: "cpu", open: || Ok(Arc::new(CpuBackend::new())) },

@@ -110,8 +110,6 @@ fn experiment_files_that_are_wrong() {
         // A layer that stays digital.
         ("[layers.fc1]\npatch = false\n[layers.fc1.adc]\nbits = 1\n", &["e.toml:13", "layers.fc1.adc.bits"]),
         // Features that are not there yet.
-        ("[crossbar]\nslices = 3\n", &["crossbar.slices", "not available in this version"]),
-        ("[crossbar]\nreference = \"column\"\n", &["crossbar.reference", "not available in this version"]),
         (
             "[program]\nmethod = \"pulses\"\nset_voltage = 0.3\n",
             &["e.toml:12", "program.set_voltage", "0.3", "a voltage that raises the conductance"],
@@ -121,6 +119,19 @@ fn experiment_files_that_are_wrong() {
             &["program.pulse_width", "1e-11", "a multiple of the time step"],
         ),
         ("[program]\nmethod = \"pulses\"\nvoltage_step = 0.1\n", &["program.voltage_step", "incremental"]),
+        // Mapping schemes.
+        ("[crossbar]\nscheme = \"bit-sliced\"\nbits_per_cell = 8\n", &["crossbar.slices", "from 1 to 3"]),
+        (
+            "[crossbar]\nscheme = \"bit-sliced\"\nsign = \"twos-complement\"\nslices = 1\n",
+            &["crossbar.slices", "from 2 to 13"],
+        ),
+        // Calibration and bit-serial inputs.
+        ("[input]\nserial = true\n", &["e.toml:11", "input.serial", "input.bits of at least 2"]),
+        ("[adc]\nrange = \"calibrated\"\npercentile = 0\n", &["adc.percentile"]),
+        ("[adc]\nrange = \"calibrated\"\noverflow_rate = 0.1\n", &["adc.overflow_rate", "percentile"]),
+        ("[adc]\ncalibration_samples = 0\n", &["adc.calibration_samples"]),
+        ("[adc]\ncolumns_per_adc = 0\n", &["adc.columns_per_adc"]),
+        ("[adc]\ngain_error = -1\n", &["adc.gain_error", "above -1"]),
         ("[sweep]\n\"adc.bits\" = [4, 8]\n", &["sweep", "not available in this version"]),
     ] {
         let line = fails(folder.path(), &format!("{mlp}{rest}"), &[]);

@@ -80,6 +80,7 @@ fn infer(case: &Value, folder: &Path) -> Result<(Vec<usize>, Vec<f32>), String> 
     let model = root().join(folder_of_model).join(format!("{}.onnx", text(case, "model")));
     let experiment =
         format!("[model]\nonnx = {:?}\n{}\n{}", model, text(case, "model_keys"), text(case, "experiment"));
+    let experiment = experiment.replace("@DATA@", &root().join("data").display().to_string());
     let (toml, input, output) = (folder.join("e.toml"), folder.join("x.npy"), folder.join("y.npy"));
     std::fs::write(&toml, experiment).unwrap();
     let count = usize::try_from(case["images"].as_u64().unwrap()).unwrap();

@@ -1,4 +1,5 @@
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::{CrossbarError, Tile};
 
@@ -15,7 +16,10 @@ pub enum FullScale {
     /// The same for all tiles.
     Fixed(f32),
     /// One for each tile, in the order of the layout.
-    PerTile(std::sync::Arc<[f32]>),
+    PerTile(Arc<[f32]>),
+    /// One for each used bit line of each tile, in the order of the layout. Products call the converter on the
+    /// CPU.
+    PerLine(Arc<[Box<[f32]>]>),
 }
 
 impl FullScale {
@@ -29,8 +33,34 @@ impl FullScale {
             }
             Self::Fixed(x) if !positive(x) => Err(range(x)),
             Self::PerTile(list) => list.iter().find(|x| !positive(x)).map_or(Ok(()), |x| Err(range(x))),
+            Self::PerLine(tiles) => {
+                tiles.iter().flatten().find(|x| !positive(x)).map_or(Ok(()), |x| Err(range(x)))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Calls `convert` with the sums of one tile, or with each of them alone, and their full scale: of a
+    /// dynamic one what `dynamic` finds. Returns the sum of what it returns.
+    pub(crate) fn each(
+        &self,
+        sums: &mut [f32],
+        tile: &Tile,
+        dynamic: impl Fn(&[f32], f64) -> f32,
+        convert: impl Fn(&mut [f32], f32) -> usize,
+    ) -> usize {
+        // A tile or a line without a full scale has no code but 0; backends refuse a list of too few tiles.
+        let full_scale = match self {
+            Self::Dynamic { overflow_rate } => dynamic(sums, *overflow_rate),
+            Self::Fixed(full_scale) => *full_scale,
+            Self::PerTile(list) => list.get(tile.index).copied().unwrap_or(0.0),
+            Self::PerLine(tiles) => {
+                let lines: &[f32] = tiles.get(tile.index).map_or(&[], |lines| lines);
+                let full_scales = lines.iter().copied().chain(std::iter::repeat(0.0));
+                return sums.chunks_exact_mut(1).zip(full_scales).map(|(sum, x)| convert(sum, x)).sum();
+            }
+        };
+        convert(sums, full_scale)
     }
 }
 
@@ -61,6 +91,15 @@ pub trait Converter: Debug + Send + Sync {
         None
     }
 
+    /// The same converter with another full scale, if it has one that can be set: what calibration does.
+    ///
+    /// # Errors
+    /// A full scale that is not possible.
+    fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {
+        let _ = full_scale;
+        Ok(None)
+    }
+
     /// Quantises in place the partial sums (ampere) of the used bit lines of `tile` for one input
     /// vector. Returns how many codes were clipped.
     fn quantise(&self, sums: &mut [f32], tile: &Tile) -> usize;
@@ -84,11 +123,40 @@ impl Converter for Ideal {
     }
 }
 
+/// How a converter errs: every one of a layer alike.
+///
+/// What is converted is `y (1 + gain) + (offset + nonlinearity (1 - (y / FS)^2)) step`, `y / FS` within
+/// [-1, 1]: a bow that is 0 at both ends of the range and largest at 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ConverterErrors {
+    /// Relative error of the gain, above -1.
+    pub gain: f64,
+    /// Offset in steps of the converter.
+    pub offset: f64,
+    /// Integral nonlinearity in steps of the converter.
+    pub nonlinearity: f64,
+}
+
+impl ConverterErrors {
+    fn apply(&self, sums: &mut [f32], full_scale: f32, step: f32) {
+        if *self == Self::default() || step == 0.0 {
+            return;
+        }
+        let (gain, offset) = (1.0 + self.gain as f32, self.offset as f32 * step);
+        let (bow, inverse) = (self.nonlinearity as f32 * step, 1.0 / full_scale);
+        for y in sums {
+            let position = (*y * inverse).clamp(-1.0, 1.0);
+            *y = *y * gain + offset + bow * (1.0 - position * position);
+        }
+    }
+}
+
 /// A linear analogue-to-digital converter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearConverter {
     bits: u32,
     full_scale: FullScale,
+    errors: ConverterErrors,
 }
 
 impl LinearConverter {
@@ -102,7 +170,23 @@ impl LinearConverter {
             return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
         }
         full_scale.check(|x| steps(x, bits).1 > 0.0)?;
-        Ok(Self { bits, full_scale })
+        Ok(Self { bits, full_scale, errors: ConverterErrors::default() })
+    }
+
+    /// The same converter with errors; products then call it on the CPU.
+    ///
+    /// # Errors
+    /// An error that is not finite, a gain of -1 or less.
+    pub fn with_errors(self, errors: ConverterErrors) -> Result<Self, CrossbarError> {
+        if !(errors.gain > -1.0 && errors.gain.is_finite()) {
+            return Err(CrossbarError::value("gain_error", errors.gain, "a number above -1"));
+        }
+        for (what, value) in [("offset_error", errors.offset), ("nonlinearity", errors.nonlinearity)] {
+            if !value.is_finite() {
+                return Err(CrossbarError::value(what, value, "a finite number of steps"));
+            }
+        }
+        Ok(Self { errors, ..self })
     }
 }
 
@@ -112,17 +196,20 @@ impl Converter for LinearConverter {
     }
 
     fn descriptor(&self) -> Option<ConverterSpec> {
-        Some(ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
+        let fused =
+            self.errors == ConverterErrors::default() && !matches!(self.full_scale, FullScale::PerLine(_));
+        fused.then(|| ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
+    }
+
+    fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {
+        Ok(Some(Arc::new(Self::new(self.bits, full_scale)?.with_errors(self.errors)?)))
     }
 
     fn quantise(&self, sums: &mut [f32], tile: &Tile) -> usize {
-        let full_scale = match &self.full_scale {
-            FullScale::Dynamic { overflow_rate } => dynamic_full_scale(sums, *overflow_rate),
-            FullScale::Fixed(full_scale) => *full_scale,
-            // A tile without a full scale has no code but 0; backends refuse such a list.
-            FullScale::PerTile(list) => list.get(tile.index).copied().unwrap_or(0.0),
-        };
-        quantise_linear(sums, self.bits, full_scale)
+        self.full_scale.each(sums, tile, dynamic_full_scale, |sums, full_scale| {
+            self.errors.apply(sums, full_scale, steps(full_scale, self.bits).1);
+            quantise_linear(sums, self.bits, full_scale)
+        })
     }
 }
 
@@ -241,6 +328,44 @@ mod tests {
     fn each_tile_has_its_own_range() {
         let (found, clipped) = convert(2, FullScale::PerTile([1.0, 4.0].into()), &[3.0, -3.0, 1.0]);
         assert_eq!((found, clipped), (vec![2.0, -2.0, 2.0], 1));
+    }
+
+    #[test]
+    fn each_line_has_its_own_range() {
+        let lines: Box<[f32]> = [1.0, 4.0].into();
+        let full_scale = FullScale::PerLine([[].into(), lines].into());
+        // The third line has no range: no code but 0.
+        assert_eq!(convert(2, full_scale.clone(), &[3.0, -3.0, 1.0]), (vec![0.5, -4.0, 0.0], 1));
+        assert_eq!(LinearConverter::new(8, full_scale).unwrap().descriptor(), None);
+    }
+
+    #[test]
+    fn errors_shift_codes_as_stated() {
+        // Steps of 1 A from -8 A to 7 A.
+        let converter = |gain, offset, nonlinearity| {
+            let errors = ConverterErrors { gain, offset, nonlinearity };
+            LinearConverter::new(4, FullScale::Fixed(8.0)).unwrap().with_errors(errors).unwrap()
+        };
+        let run = |converter: LinearConverter, sums: &[f32]| {
+            let mut sums = sums.to_vec();
+            let clipped = converter.quantise(&mut sums, &TILE);
+            (sums, clipped)
+        };
+        assert_eq!(run(converter(0.25, 0.0, 0.0), &[4.0, -4.0, 6.0]), (vec![5.0, -5.0, 7.0], 1));
+        assert_eq!(run(converter(0.0, 1.5, 0.0), &[0.0, -3.0, 3.2]), (vec![2.0, -1.0, 5.0], 0));
+        // Two steps at the middle, (1 - 1/4) 2 half way, none at the ends.
+        assert_eq!(run(converter(0.0, 0.0, 2.0), &[0.0, 4.0, -4.0, -8.0]), (vec![2.0, 6.0, -2.0, -8.0], 0));
+        assert_eq!(converter(0.0, 0.0, 2.0).descriptor(), None);
+        let other = converter(0.25, 0.0, 0.0).with_full_scale(FullScale::Fixed(16.0)).unwrap().unwrap();
+        let mut sums = [8.0];
+        other.quantise(&mut sums, &TILE);
+        assert_eq!(sums, [10.0]);
+        for (gain, offset, nonlinearity) in
+            [(-1.0, 0.0, 0.0), (f64::NAN, 0.0, 0.0), (0.0, f64::INFINITY, 0.0)]
+        {
+            let errors = ConverterErrors { gain, offset, nonlinearity };
+            assert!(LinearConverter::new(4, FullScale::Fixed(8.0)).unwrap().with_errors(errors).is_err());
+        }
     }
 
     #[test]

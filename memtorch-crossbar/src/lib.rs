@@ -12,7 +12,7 @@ pub mod programming;
 
 pub use array::{Array, Mask, Programmed};
 pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};
-pub use converter::{Converter, ConverterSpec, FullScale, Ideal, LinearConverter};
+pub use converter::{Converter, ConverterErrors, ConverterSpec, FullScale, Ideal, LinearConverter};
 pub use error::CrossbarError;
 pub use layout::{Layout, Tile, TileShape};
 pub use log_converter::LogConverter;

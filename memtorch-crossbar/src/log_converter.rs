@@ -1,4 +1,5 @@
 use std::f64::consts::LN_10;
+use std::sync::Arc;
 
 use crate::converter::largest;
 use crate::{Converter, CrossbarError, FullScale, Tile};
@@ -60,12 +61,17 @@ impl Converter for LogConverter {
     }
 
     fn quantise(&self, sums: &mut [f32], tile: &Tile) -> usize {
-        let full_scale = match &self.full_scale {
-            FullScale::Dynamic { overflow_rate } => largest(sums, *overflow_rate),
-            FullScale::Fixed(full_scale) => *full_scale,
-            // A tile without a full scale has no code but 0.
-            FullScale::PerTile(list) => list.get(tile.index).copied().unwrap_or(0.0),
-        };
+        self.full_scale.each(sums, tile, largest, |sums, full_scale| self.convert(sums, full_scale))
+    }
+
+    fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {
+        Ok(Some(Arc::new(Self::new(self.bits, full_scale, self.decades)?)))
+    }
+}
+
+impl LogConverter {
+    /// Quantises sums that share a full scale; returns the clipped codes.
+    fn convert(&self, sums: &mut [f32], full_scale: f32) -> usize {
         if full_scale == 0.0 {
             // More than a share of the sums are zero: the rest is beyond the range, which is nothing.
             let clipped = sums.iter().filter(|y| **y != 0.0).count();

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use memtorch_crossbar::passive::Unused;
 use memtorch_crossbar::programming::Programmer;
-use memtorch_crossbar::{Converter, NonIdeality, Phase, TileShape};
+use memtorch_crossbar::{Converter, Ideal, NonIdeality, Phase, TileShape};
 use memtorch_devices::DeviceSpec;
 
-use crate::{MapError, MappingScheme};
+use crate::{DoubleColumn, MapError, MappingScheme};
 
 /// Which weight is the smallest that gets a conductance of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,21 +18,36 @@ pub enum WeightFloor {
     Ratio,
 }
 
-/// What shares a number: a weight range, a gain.
+/// What shares a number: a weight range, a gain, a full scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PerWhat {
     /// All of a layer.
     #[default]
     Layer,
-    /// A column: one output.
+    /// A column: one output; of converters, one bit line of one tile.
     Column,
+    /// A tile.
+    Tile,
+}
+
+/// How the groups of a grouped convolution lie on tiles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupPacking {
+    /// Each on tiles of its own.
+    #[default]
+    Separate,
+    /// One behind the other along the diagonal of a tile: as many as fit and divide their number, so that
+    /// all tiles are alike. The devices between them hold the weight 0 (g_off in pairs of devices); they are
+    /// devices of the array like all others.
+    BlockDiagonal,
 }
 
 /// How weights are scaled to the range of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WeightRange {
-    /// What shares a largest weight.
+    /// What shares a largest weight: a layer or a column.
     pub per: PerWhat,
     /// Share of the largest weights that is clipped (p_L), in [0, 1).
     pub exclude_largest: f64,
@@ -52,6 +67,9 @@ pub enum InputScale {
     /// So many units of the input a volt, for all samples; what exceeds the largest voltage is clipped
     /// and counted.
     Fixed(f64),
+    /// As [`InputScale::Fixed`], with the largest magnitude of the inputs of [`Calibration`] at the largest
+    /// voltage.
+    Calibrated,
 }
 
 /// From inputs to volts on the word lines.
@@ -63,6 +81,17 @@ pub struct InputStage {
     pub scale: InputScale,
     /// Bits of the digital-to-analogue converter; 0 for an ideal one, else 2 to 24.
     pub bits: u32,
+    /// Whether its code, in two's complement, goes out bit by bit: one cycle a bit, in which word lines are at
+    /// the largest voltage or at 0. Each cycle is converted; the digital side shifts and adds, and subtracts
+    /// what the sign bit gave. Needs `bits`.
+    pub serial: bool,
+}
+
+impl Default for InputStage {
+    /// Each sample fills 0.3 V; no converter.
+    fn default() -> Self {
+        Self { max_voltage: 0.3, scale: InputScale::default(), bits: 0, serial: false }
+    }
 }
 
 /// What is converted.
@@ -76,6 +105,26 @@ pub enum ReadMode {
     Each,
 }
 
+/// How a full scale is found from currents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RangeFit {
+    /// A percentile of their magnitudes, above 0 and up to 100, which is the largest: element
+    /// `floor((1 - p/100) n)` by falling magnitude.
+    Percentile(f64),
+    /// The one with the least sum of squared errors of the converted currents, to 4 % of itself.
+    LeastSquares,
+}
+
+/// A full scale that is found once, from what converters see of the inputs of [`Calibration`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CalibratedRange {
+    /// What shares a full scale. Each current that is converted has tiles and columns of its own.
+    pub per: PerWhat,
+    /// How it is found.
+    pub fit: RangeFit,
+}
+
 /// From column currents to numbers.
 #[derive(Clone, Debug)]
 pub struct Adc {
@@ -83,17 +132,64 @@ pub struct Adc {
     pub converter: Arc<dyn Converter>,
     /// What it converts.
     pub read: ReadMode,
+    /// How its full scale is calibrated; absent where it has one of its own.
+    pub range: Option<CalibratedRange>,
+    /// Columns of a tile that take turns at one converter, at least 1: they cost cycles and change no number.
+    pub columns_per_adc: usize,
+}
+
+/// Inputs with which something is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProbeInputs {
+    /// Uniform numbers in [-1, 1).
+    #[default]
+    Uniform,
+    /// What the layer sees in the digital network.
+    Data,
+}
+
+/// Inputs with which scales and ranges are calibrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calibration {
+    /// Which.
+    pub inputs: ProbeInputs,
+    /// How many samples, at least 1.
+    pub samples: usize,
+}
+
+impl Default for Calibration {
+    /// 8 random samples.
+    fn default() -> Self {
+        Self { inputs: ProbeInputs::Uniform, samples: 8 }
+    }
+}
+
+impl Default for Adc {
+    /// Currents are read exactly.
+    fn default() -> Self {
+        Self { converter: Arc::new(Ideal), read: ReadMode::default(), range: None, columns_per_adc: 1 }
+    }
 }
 
 /// How the gain of a layer is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
-    /// Random samples of a least squares fit; 0 for the analytic gain.
+    /// Samples of a least squares fit; 0 for the analytic gain.
     pub samples: usize,
     /// What shares a gain.
     pub per: PerWhat,
     /// Whether a constant is fitted too.
     pub intercept: bool,
+    /// What it is fitted on.
+    pub inputs: ProbeInputs,
+}
+
+impl Default for Tuning {
+    /// One gain a layer, from 8 samples.
+    fn default() -> Self {
+        Self { samples: 8, per: PerWhat::Layer, intercept: false, inputs: ProbeInputs::Uniform }
+    }
 }
 
 /// To which arrays of a layer a non-ideality applies.
@@ -103,9 +199,9 @@ pub enum Arrays {
     /// To all.
     #[default]
     All,
-    /// To the first: the positive one of a double column.
+    /// To those whose currents are not subtracted: the positive one of a double column.
     Positive,
-    /// To the others: the negative one of a double column.
+    /// To those whose currents are subtracted: the negative one of a double column.
     Negative,
 }
 
@@ -171,6 +267,8 @@ pub struct Hardware {
     pub tile: TileShape,
     /// How weights lie on devices.
     pub scheme: Arc<dyn MappingScheme>,
+    /// How groups share tiles.
+    pub packing: GroupPacking,
     /// What resistance there is besides the devices.
     pub wires: Wires,
     /// How weights are scaled.
@@ -181,6 +279,8 @@ pub struct Hardware {
     pub adc: Adc,
     /// How conductances are written.
     pub writer: Writer,
+    /// Inputs for what is calibrated.
+    pub calibration: Calibration,
     /// What is not ideal, in order.
     pub nonidealities: Vec<Entry>,
     /// How the gain is found.
@@ -188,6 +288,45 @@ pub struct Hardware {
 }
 
 impl Hardware {
+    /// Devices on tiles of 128 x 128, a double column, and everything else ideal; the gain is found with 8
+    /// random inputs.
+    pub fn new(device: DeviceSpec) -> Self {
+        Self {
+            device,
+            tile: TileShape::Sized { word_lines: 128, bit_lines: 128 },
+            scheme: Arc::new(DoubleColumn),
+            packing: GroupPacking::default(),
+            wires: Wires::default(),
+            weight_range: WeightRange::default(),
+            input: InputStage::default(),
+            adc: Adc::default(),
+            calibration: Calibration::default(),
+            nonidealities: Vec::new(),
+            tuning: Tuning::default(),
+        }
+    }
+
+    /// Whether anything is calibrated.
+    fn is_calibrated(&self) -> bool {
+        self.adc.range.is_some() || self.input.scale == InputScale::Calibrated
+    }
+
+    /// Samples of the network whose inputs to the layer are needed, to be recorded in the digital network; 0
+    /// where nothing is measured with them.
+    pub fn data_samples(&self) -> usize {
+        let tuning = if self.tuning.inputs == ProbeInputs::Data { self.tuning_samples() } else { 0 };
+        let calibration = self.is_calibrated() && self.calibration.inputs == ProbeInputs::Data;
+        tuning.max(if calibration { self.calibration.samples } else { 0 })
+    }
+
+    /// Samples with which the gain is found, before or after ageing; 0 where it never is.
+    pub(crate) fn tuning_samples(&self) -> usize {
+        /// As many as tuning takes unless it says otherwise.
+        const SAMPLES: usize = 8;
+        let again = self.nonidealities.iter().any(|entry| entry.step.remeasures_gain());
+        if self.tuning.samples == 0 && again { SAMPLES } else { self.tuning.samples }
+    }
+
     /// Checks everything that a type does not.
     ///
     /// # Errors
@@ -207,6 +346,23 @@ impl Hardware {
             && !(scale > 0.0 && scale.is_finite())
         {
             return wrong("scale", scale.to_string(), "a positive number");
+        }
+        if self.weight_range.per == PerWhat::Tile {
+            return wrong("weight_range", "tile".to_owned(), "a layer or a column");
+        }
+        if self.input.serial && self.input.bits == 0 {
+            return wrong("serial", "true".to_owned(), "bits of at least 2 to send one by one");
+        }
+        if self.calibration.samples == 0 {
+            return wrong("calibration_samples", "0".to_owned(), "at least 1");
+        }
+        if self.adc.columns_per_adc == 0 {
+            return wrong("columns_per_adc", "0".to_owned(), "at least 1");
+        }
+        if let Some(CalibratedRange { fit: RangeFit::Percentile(percentile), .. }) = self.adc.range
+            && !(percentile > 0.0 && percentile <= 100.0)
+        {
+            return wrong("percentile", percentile.to_string(), "a number above 0 and up to 100");
         }
         if self.input.bits != 0 && !(2..=24).contains(&self.input.bits) {
             return wrong("bits", self.input.bits.to_string(), "0 or a whole number from 2 to 24");

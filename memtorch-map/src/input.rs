@@ -14,6 +14,24 @@ pub(crate) struct Driven {
 }
 
 impl InputStage {
+    /// Cycles in which an input goes out.
+    pub(crate) fn cycle_count(&self) -> usize {
+        if self.serial { self.bits as usize } else { 1 }
+    }
+
+    /// The cycles of bit-serial inputs: voltages, and what the digital side multiplies their results with. The
+    /// codes of the voltages are whole numbers in two's complement, lowest bit first.
+    pub(crate) fn cycles(&self, volts: &[f32]) -> impl Iterator<Item = (f32, Vec<f32>)> {
+        let (bits, max_voltage) = (self.bits, self.max_voltage as f32);
+        let codes: Vec<i32> = volts.iter().map(|v| (v / step(max_voltage, bits)).round() as i32).collect();
+        (0..bits).map(move |bit| {
+            let power = f64::from(1u32 << bit) / f64::from((1u32 << (bits - 1)) - 1);
+            let weight = if bit + 1 == bits { -power } else { power };
+            let on = |code: &i32| if code >> bit & 1 == 1 { max_voltage } else { 0.0 };
+            (weight as f32, codes.iter().map(on).collect())
+        })
+    }
+
     /// Turns samples of `sample_len` values each into voltages: `v = x / s`, then the
     /// digital-to-analogue converter.
     pub(crate) fn drive(&self, values: &[f32], sample_len: usize) -> Driven {
@@ -28,6 +46,8 @@ impl InputStage {
                 InputScale::Always => largest(sample) / max_voltage,
                 InputScale::Exceeds => (largest(sample) / max_voltage).max(1.0),
                 InputScale::Fixed(scale) => scale as f32,
+                // A calibrated scale is a fixed one before anything is read.
+                InputScale::Calibrated => unreachable!("read before it was calibrated"),
             };
             // A sample of zeros, or one so small that its scale vanishes.
             let scale = if scale == 0.0 { 1.0 } else { scale };
@@ -52,10 +72,15 @@ impl InputStage {
 
 /// The digital-to-analogue converter: `sign(v) floor(|v| / step + 1/2) step`.
 fn convert(volts: &mut [f32], max_voltage: f32, bits: u32) {
-    let step = max_voltage / ((1u32 << (bits - 1)) - 1) as f32;
+    let step = step(max_voltage, bits);
     for v in volts {
         *v = ((v.abs() / step + 0.5).floor() * step).copysign(*v);
     }
+}
+
+/// The voltage of one code.
+fn step(max_voltage: f32, bits: u32) -> f32 {
+    max_voltage / ((1u32 << (bits - 1)) - 1) as f32
 }
 
 /// The largest magnitude; the lanes let it run at the speed of memory.
@@ -76,7 +101,7 @@ mod tests {
     use super::*;
 
     fn stage(scale: InputScale, bits: u32) -> InputStage {
-        InputStage { max_voltage: 0.3, scale, bits }
+        InputStage { scale, bits, ..InputStage::default() }
     }
 
     #[test]
@@ -102,6 +127,25 @@ mod tests {
         let driven = stage(InputScale::Fixed(1.0), 0).drive(&[0.1, 0.5, -9.0, 0.3], 4);
         assert_eq!(driven.volts, [0.1, 0.3, -0.3, 0.3]);
         assert_eq!(driven.clipped, 2);
+    }
+
+    #[test]
+    fn the_bits_of_a_code_add_up_to_its_voltage() {
+        for bits in [2, 3, 8, 13] {
+            let stage = InputStage { serial: true, ..stage(InputScale::Fixed(1.0), bits) };
+            let inputs: Vec<f32> = (-10..=10).map(|i| i as f32 * 0.03).collect();
+            let driven = stage.drive(&inputs, inputs.len());
+            let mut sums = vec![0.0f64; inputs.len()];
+            let cycles: Vec<_> = stage.cycles(&driven.volts).collect();
+            assert_eq!((cycles.len(), stage.cycle_count()), (bits as usize, bits as usize));
+            for (weight, volts) in cycles {
+                assert!(volts.iter().all(|v| *v == 0.0 || *v == 0.3));
+                sums.iter_mut().zip(volts).for_each(|(sum, v)| *sum += f64::from(weight) * f64::from(v));
+            }
+            for (sum, volt) in sums.iter().zip(&driven.volts) {
+                assert!((sum - f64::from(*volt)).abs() < 1e-6, "{bits} bits: {sum} {volt}");
+            }
+        }
     }
 
     #[test]

@@ -1,24 +1,31 @@
 #![doc = include_str!("../README.md")]
 
+mod calibrate;
 mod error;
 mod hardware;
 mod input;
 mod matrix;
+mod placement;
+mod probe;
 mod program;
 mod range;
 mod read;
 mod report;
 mod scheme;
+mod sliced;
 mod tune;
 
 pub use error::MapError;
 pub use hardware::{
-    Adc, Arrays, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightFloor,
-    WeightRange, Wires, Writer,
+    Adc, Arrays, CalibratedRange, Calibration, Entry, GroupPacking, Hardware, InputScale, InputStage,
+    PerWhat, ProbeInputs, RangeFit, ReadMode, Tuning, WeightFloor, WeightRange, Wires, Writer,
 };
 pub use matrix::{MappedMatrix, Usage};
-pub use report::{MatrixReport, ReadReport, StepReport};
-pub use scheme::{DoubleColumn, MappingScheme, Minus, SingleColumn, Term};
+pub use placement::Footprint;
+pub use probe::LayerInputs;
+pub use report::{ConverterReport, MatrixReport, ReadReport, StepReport};
+pub use scheme::{DoubleColumn, MappingScheme, Minus, OffsetColumn, Reference, SingleColumn, Term};
+pub use sliced::{BitSliced, Sign};
 
 pub use memtorch_crossbar::passive::Unused;
 pub use memtorch_crossbar::programming::{Programmer, ProgrammingReport};

@@ -1,15 +1,19 @@
+mod measure;
+
 use std::sync::Arc;
 
 use memtorch_crossbar::{
-    Accumulate, Array, ArrayBackend, Ideal, Input, Layout, PatchGeometry, Product, TileShape,
+    Accumulate, Array, ArrayBackend, Conversions, Converter, Input, Layout, PatchGeometry, Product,
 };
 use memtorch_devices::Stream;
 use ndarray::ArrayView3;
 
-use crate::hardware::{Entry, Hardware, PerWhat};
+use crate::hardware::{Entry, Hardware};
+use crate::placement::Placement;
 use crate::read::{self, WeighedReads};
-use crate::tune::{self, Probe};
-use crate::{MapError, MatrixReport, ReadReport, Tuning, program, range};
+use crate::report::ConverterReport;
+use crate::{LayerInputs, MapError, MatrixReport, ReadReport, program, range, tune};
+use measure::Layer;
 
 /// How a layer uses its matrix: what tuning feeds it with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,11 +36,15 @@ pub enum Usage {
 /// `K` turns volts times siemens into units of the weights, `c` is the constant of tuning.
 #[derive(Clone, Debug)]
 pub struct MappedMatrix {
-    layout: Layout,
+    placement: Placement,
     arrays: Arc<Vec<Array>>,
     terms: Arc<Vec<WeighedReads>>,
     hardware: Arc<Hardware>,
+    /// One for each read, in the order of the terms.
+    converters: Arc<Vec<Arc<dyn Converter>>>,
     gains: Arc<Vec<f64>>,
+    /// Factors on the gain, which the converters know.
+    tile_gains: Option<Arc<[f64]>>,
     intercepts: Arc<Vec<f64>>,
     backend: Arc<dyn ArrayBackend>,
     report: Arc<MatrixReport>,
@@ -49,7 +57,8 @@ impl MappedMatrix {
     /// `stream` is the root of the seed and the repeat; the layer's `name` goes into it here.
     ///
     /// # Errors
-    /// Settings that are not possible, weights that are not finite, steps that fail.
+    /// Settings that are not possible, weights that are not finite, steps that fail; hardware that is tuned or
+    /// calibrated with what the layer sees (see [`MappedMatrix::with_inputs`]).
     pub fn new(
         name: &str,
         weights: ArrayView3<'_, f32>,
@@ -58,20 +67,44 @@ impl MappedMatrix {
         stream: Stream,
         backend: Arc<dyn ArrayBackend>,
     ) -> Result<Self, MapError> {
+        Self::make(name, (weights, usage, None), hardware, stream, backend)
+    }
+
+    /// As [`MappedMatrix::new`], with what the layer sees in the digital network for at least
+    /// [`Hardware::data_samples`] samples.
+    ///
+    /// # Errors
+    /// As there; no inputs where some are needed.
+    pub fn with_inputs(
+        name: &str,
+        weights: ArrayView3<'_, f32>,
+        usage: &Usage,
+        inputs: &LayerInputs,
+        hardware: &Hardware,
+        stream: Stream,
+        backend: Arc<dyn ArrayBackend>,
+    ) -> Result<Self, MapError> {
+        Self::make(name, (weights, usage, Some(inputs)), hardware, stream, backend)
+    }
+
+    fn make(
+        name: &str,
+        (weights, usage, recorded): (ArrayView3<'_, f32>, &Usage, Option<&LayerInputs>),
+        hardware: &Hardware,
+        stream: Stream,
+        backend: Arc<dyn ArrayBackend>,
+    ) -> Result<Self, MapError> {
         hardware.check()?;
         let (groups, rows, columns) = weights.dim();
-        let layout = Layout::new(groups, rows, columns, hardware.tile)?;
+        let reference = hardware.scheme.reference().is_some();
+        let placement = Placement::new([groups, rows, columns], hardware.tile, hardware.packing, reference)?;
+        let layout = placement.physical;
         let stream = stream.named(name);
-        let relative = range::relative(weights, &layout, &hardware.weight_range)?;
-        let tile_devices = layout.tile_shape()[0].saturating_mul(layout.tile_shape()[1]);
+        let relative = range::relative(weights, &placement, &hardware.weight_range)?;
         let mut report = MatrixReport {
             w_max: relative.w_max.iter().copied().fold(0.0, f64::max),
             weights_clipped: relative.clipped,
-            devices: layout
-                .tile_count()
-                .saturating_mul(tile_devices)
-                .saturating_mul(hardware.scheme.arrays()),
-            devices_used: layout.device_count() * hardware.scheme.arrays(),
+            footprint: placement.footprint(hardware.scheme.arrays()),
             ..MatrixReport::default()
         };
         let floor = hardware.weight_range.floor_ratio(hardware);
@@ -95,98 +128,40 @@ impl MappedMatrix {
         program::apply(&mut arrays, hardware, stream, &mut report, |entry| {
             entry.step.phase() != Phase::Fabrication && !entry.after_tuning
         })?;
+        let terms = read::pack(&arrays, &placement, hardware, &*backend)?;
+        let reads = terms.iter().map(|term| term.reads.len()).sum();
         let mut matrix = Self {
-            layout,
-            terms: Arc::new(read::pack(&arrays, &layout, hardware, &*backend)?),
+            placement,
+            terms: Arc::new(terms),
+            converters: Arc::new(vec![hardware.adc.converter.clone(); reads]),
             arrays: Arc::new(arrays),
             hardware: Arc::new(hardware.clone()),
             gains: Arc::new(gains),
+            tile_gains: None,
             intercepts: Arc::new(vec![0.0]),
             backend,
             report: Arc::default(),
         };
+        let layer = Layer { weights, usage, recorded };
+        matrix.calibrate(&layer, stream.named("calibrate"), &mut report)?;
         if hardware.tuning.samples > 0 {
-            report.r2 = matrix.tune(weights, usage, stream.named("tune"))?;
+            report.r2 = matrix.tune(&layer, stream.named("tune"), &mut report)?;
         }
         if hardware.nonidealities.iter().any(|entry| entry.after_tuning) {
             let arrays = Arc::make_mut(&mut matrix.arrays);
             program::apply(arrays, hardware, stream, &mut report, |entry| entry.after_tuning)?;
-            matrix.terms = Arc::new(read::pack(arrays, &layout, hardware, &*matrix.backend)?);
+            matrix.terms = Arc::new(read::pack(arrays, &placement, hardware, &*matrix.backend)?);
         }
         let aged = |entry: &Entry| entry.after_tuning || hardware.tuning.samples == 0;
         if hardware.nonidealities.iter().any(|entry| entry.step.remeasures_gain() && aged(entry)) {
-            report.compensation = matrix.compensate(weights, usage, stream.named("tune"))?;
+            report.compensation = matrix.compensate(&layer, stream.named("tune"))?;
         }
+        report.converters = matrix.converter_report();
         report.stuck = matrix.arrays.iter().map(|array| array.masks().len()).sum();
-        report.gain = mean(&matrix.gains);
+        report.gain = mean(&matrix.gains) * matrix.tile_gains.as_deref().map_or(1.0, mean);
         report.intercept = mean(&matrix.intercepts);
         matrix.report = Arc::new(report);
         Ok(matrix)
-    }
-
-    /// Fits gains (and constants) to the ideal output of random inputs; gives r^2.
-    fn tune(
-        &mut self,
-        weights: ArrayView3<'_, f32>,
-        usage: &Usage,
-        stream: Stream,
-    ) -> Result<Option<f64>, MapError> {
-        let (groups, rows, columns) = weights.dim();
-        let tuning = self.hardware.tuning;
-        let probe = Probe::uniform(usage, groups * rows, tuning.samples, stream);
-        let (measured, ideal) = self.probe(weights, &probe)?;
-        let fit = tune::fit(&measured, &ideal, groups * columns, &probe.input(), &tuning);
-        let (gains, slopes) = (tune::widen(&self.gains, &fit.slopes), tune::widen(&fit.slopes, &self.gains));
-        self.gains = Arc::new(gains.iter().zip(slopes.iter()).map(|(gain, slope)| gain * slope).collect());
-        self.intercepts = Arc::new(fit.intercepts);
-        Ok(fit.r2)
-    }
-
-    /// Measures the gain again with the inputs of tuning: one factor on the gains of all columns. `None`
-    /// where the outputs say nothing.
-    fn compensate(
-        &mut self,
-        weights: ArrayView3<'_, f32>,
-        usage: &Usage,
-        stream: Stream,
-    ) -> Result<Option<f64>, MapError> {
-        /// As many as an experiment tunes with unless it says otherwise.
-        const SAMPLES: usize = 8;
-        let (groups, rows, columns) = weights.dim();
-        let samples = match self.hardware.tuning.samples {
-            0 => SAMPLES,
-            samples => samples,
-        };
-        let probe = Probe::uniform(usage, groups * rows, samples, stream);
-        // Constants are added after the gain: they are not part of what is measured.
-        let constants = std::mem::replace(&mut self.intercepts, Arc::new(vec![0.0]));
-        let (measured, mut ideal) = self.probe(weights, &probe)?;
-        let positions = ideal.len() / (samples * groups * columns);
-        for (run, values) in ideal.chunks_exact_mut(positions).enumerate() {
-            let constant = tune::of(&constants, run % (groups * columns)) as f32;
-            values.iter_mut().for_each(|y| *y -= constant);
-        }
-        self.intercepts = constants;
-        let one = Tuning { samples, per: PerWhat::Layer, intercept: false };
-        let fit = tune::fit(&measured, &ideal, groups * columns, &probe.input(), &one);
-        let factor = fit.slopes[0];
-        Arc::make_mut(&mut self.gains).iter_mut().for_each(|gain| *gain *= factor);
-        Ok(fit.r2.map(|_| factor))
-    }
-
-    /// What the hardware and what the weights themselves give for a probe.
-    fn probe(&self, weights: ArrayView3<'_, f32>, probe: &Probe) -> Result<(Vec<f32>, Vec<f32>), MapError> {
-        let (groups, rows, columns) = weights.dim();
-        let input = probe.input();
-        let mut measured = vec![0.0; input.vectors() * groups * columns];
-        self.multiply(input, &mut measured)?;
-        let whole = Layout::new(groups, rows, columns, TileShape::Layer)?;
-        let weights: Vec<f32> = weights.iter().copied().collect();
-        let operand = self.backend.pack(&whole, &weights)?;
-        let mut ideal = vec![0.0; measured.len()];
-        let product = Product { input, converter: &Ideal, accumulate: Accumulate::Set };
-        self.backend.multiply(&operand, &product, &mut ideal)?;
-        Ok((measured, ideal))
     }
 
     /// The layer's output without its digital bias, in the shape that [`Input`] states.
@@ -196,7 +171,18 @@ impl MappedMatrix {
     /// # Errors
     /// Lengths that do not fit.
     pub fn multiply(&self, input: Input<'_>, output: &mut [f32]) -> Result<ReadReport, MapError> {
-        let columns = self.layout.groups() * self.layout.columns();
+        self.read(input, &self.converters, output)
+    }
+
+    /// As [`MappedMatrix::multiply`], with other converters, one for each read.
+    fn read(
+        &self,
+        input: Input<'_>,
+        converters: &[Arc<dyn Converter>],
+        output: &mut [f32],
+    ) -> Result<ReadReport, MapError> {
+        let [groups, _, columns] = self.placement.sizes();
+        let columns = groups * columns;
         let (values, samples, positions) = match input {
             Input::Rows { values, rows } => (values, rows, 1),
             Input::Patches { values, samples, geometry } => (values, samples, geometry.positions()),
@@ -211,34 +197,20 @@ impl MappedMatrix {
         if samples == 0 && output.is_empty() {
             return Ok(ReadReport::default());
         }
-        let driven = self.hardware.input.drive(values, values.len().checked_div(samples).unwrap_or(0));
-        let volts = match input {
-            Input::Patches { samples, geometry, .. } => {
-                Input::Patches { values: &driven.volts, samples, geometry }
-            }
-            _ => Input::Rows { values: &driven.volts, rows: samples },
-        };
+        let stage = &self.hardware.input;
+        let driven = stage.drive(values, values.len().checked_div(samples).unwrap_or(0));
         let mut report = ReadReport { inputs_clipped: driven.clipped, ..ReadReport::default() };
-        let converter = &*self.hardware.adc.converter;
-        let mut partial = Vec::new();
-        for (number, term) in self.terms.iter().enumerate() {
-            // The first term of weight 1, which is all that most schemes have, needs no buffer.
-            let direct = number == 0 && term.weight == 1.0;
-            let target = if direct {
-                &mut *output
-            } else {
-                partial.resize(output.len(), 0.0);
-                &mut partial[..]
-            };
-            for read in &term.reads {
-                let product = Product { input: volts, converter, accumulate: read.accumulate };
-                report.conversions += self.backend.multiply(&read.operand, &product, target)?;
+        if stage.serial {
+            let mut part = vec![0.0; output.len()];
+            for (number, (weight, volts)) in stage.cycles(&driven.volts).enumerate() {
+                report.conversions += self.read_terms(with_values(&input, &volts), converters, &mut part)?;
+                add_weighed(output, weight, &part, number == 0);
             }
-            if !direct {
-                for (sum, part) in output.iter_mut().zip(&partial) {
-                    *sum = term.weight.mul_add(*part, if number == 0 { 0.0 } else { *sum });
-                }
-            }
+        } else {
+            report.conversions = self.read_terms(with_values(&input, &driven.volts), converters, output)?;
+        }
+        if tune::is_ideal(&*self.hardware.adc.converter) {
+            report.conversions = Conversions::default();
         }
         for (sample, scale) in output.chunks_exact_mut(columns * positions).zip(&driven.scales) {
             for (column, values) in sample.chunks_exact_mut(positions).enumerate() {
@@ -250,12 +222,73 @@ impl MappedMatrix {
         Ok(report)
     }
 
-    /// How the matrix lies on tiles.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
+    /// The weighed sum of all terms for some voltages, in volts times siemens.
+    fn read_terms(
+        &self,
+        volts: Input<'_>,
+        converters: &[Arc<dyn Converter>],
+        output: &mut [f32],
+    ) -> Result<Conversions, MapError> {
+        let mut done = Conversions::default();
+        let mut converters = converters.iter();
+        let (mut partial, mut currents) = (Vec::new(), Vec::new());
+        for (number, term) in self.terms.iter().enumerate() {
+            // The first term of weight 1, which is all that most schemes have, needs no buffer.
+            let direct = number == 0 && term.weight == 1.0;
+            let target = if direct {
+                &mut *output
+            } else {
+                partial.resize(output.len(), 0.0);
+                &mut partial[..]
+            };
+            for (read, converter) in term.reads.iter().zip(&mut converters) {
+                let converter = &**converter;
+                if read.with_reference {
+                    let product = Product { input: volts, converter, accumulate: Accumulate::Set };
+                    let layout = &self.placement.physical;
+                    currents.resize(volts.vectors() * layout.groups() * layout.columns(), 0.0);
+                    done += self.backend.multiply(&read.operand, &product, &mut currents)?;
+                    let positions = positions(&volts);
+                    self.placement.subtract_references(&currents, positions, target);
+                    continue;
+                }
+                let product = Product { input: volts, converter, accumulate: read.accumulate };
+                done += self.backend.multiply(&read.operand, &product, target)?;
+            }
+            if !direct {
+                add_weighed(output, term.weight, &partial, number == 0);
+            }
+        }
+        Ok(done)
     }
 
-    /// The arrays as they are now: of a double column the positive, then the negative one.
+    /// What the converters of the layer cost; `None` for ideal ones.
+    fn converter_report(&self) -> Option<ConverterReport> {
+        let adc = &self.hardware.adc;
+        if tune::is_ideal(&*adc.converter) {
+            return None;
+        }
+        let lines = |read: &read::Read| {
+            let layout = *read.operand.layout();
+            (0..layout.tile_count()).map(move |tile| layout.tile(tile).bit_lines)
+        };
+        let reads = || self.terms.iter().flat_map(|term| &term.reads).flat_map(lines);
+        let turns = reads().map(|lines| lines.min(adc.columns_per_adc)).max().unwrap_or(0);
+        Some(ConverterReport {
+            converters: reads().map(|lines| lines.div_ceil(adc.columns_per_adc)).sum(),
+            conversions_per_vector: reads().sum::<usize>() * self.hardware.input.cycle_count(),
+            cycles_per_vector: turns * self.hardware.input.cycle_count(),
+        })
+    }
+
+    /// How the devices of each array lie on tiles: with the groups that share a tile as one matrix, and with
+    /// reference columns.
+    pub fn layout(&self) -> &Layout {
+        &self.placement.physical
+    }
+
+    /// The arrays as they are now, in the scheme's order: of a double column the positive, then the negative
+    /// one.
     pub fn arrays(&self) -> &[Array] {
         &self.arrays
     }
@@ -263,6 +296,11 @@ impl MappedMatrix {
     /// The gains K: one for all columns, or one for each column of each group.
     pub fn gains(&self) -> &[f64] {
         &self.gains
+    }
+
+    /// The factor on the gain for each tile of [`MappedMatrix::layout`]; `None` where tiles have none.
+    pub fn tile_gains(&self) -> Option<&[f64]> {
+        self.tile_gains.as_deref()
     }
 
     /// The constants c, likewise.
@@ -273,6 +311,29 @@ impl MappedMatrix {
     /// What programming gave.
     pub fn report(&self) -> &MatrixReport {
         &self.report
+    }
+}
+
+/// The same input of other numbers.
+fn with_values<'a>(input: &Input<'a>, values: &'a [f32]) -> Input<'a> {
+    match *input {
+        Input::Patches { samples, geometry, .. } => Input::Patches { values, samples, geometry },
+        _ => Input::Rows { values, rows: input.vectors() },
+    }
+}
+
+/// Vectors of one sample.
+fn positions(input: &Input<'_>) -> usize {
+    match input {
+        Input::Patches { geometry, .. } => geometry.positions(),
+        _ => 1,
+    }
+}
+
+/// Adds a part with its weight, or sets the sum to it.
+fn add_weighed(sum: &mut [f32], weight: f32, part: &[f32], first: bool) {
+    for (sum, part) in sum.iter_mut().zip(part) {
+        *sum = weight.mul_add(*part, if first { 0.0 } else { *sum });
     }
 }
 

@@ -5,7 +5,7 @@ use memtorch_crossbar::{Array, Layout, Phase, Report};
 use memtorch_devices::Stream;
 
 use crate::hardware::{Arrays, Entry, Hardware, Writer};
-use crate::range::Relative;
+use crate::range::{Meaning, Relative};
 use crate::report::StepReport;
 use crate::{MapError, MatrixReport};
 
@@ -30,13 +30,14 @@ pub(crate) fn fabricate_and_write(
     })?;
     let (on, off) = (1.0 / hardware.device.model.r_on(), 1.0 / hardware.device.model.r_off());
     let floor = hardware.weight_range.floor_ratio(hardware);
-    let mut targets = vec![Vec::with_capacity(relative.weights.len()); arrays.len()];
+    let mut targets = vec![Vec::with_capacity(relative.devices.len()); arrays.len()];
     let mut states = vec![0.0; arrays.len()];
-    for weight in &relative.weights {
-        match weight {
-            Some(weight) => hardware.scheme.states(*weight, floor, &mut states),
+    for device in &relative.devices {
+        match device {
+            Meaning::Weight(weight) => hardware.scheme.states(*weight, floor, &mut states),
             // Weights that are all zero have no range: their devices are OFF, and the gain is 0.
-            None => states.fill(0.0),
+            Meaning::Nothing => states.fill(0.0),
+            Meaning::Reference => states.fill(hardware.scheme.reference().unwrap_or(0.0)),
         }
         for (target, state) in targets.iter_mut().zip(&states) {
             target.push(off + (on - off) * state);
@@ -67,17 +68,18 @@ pub(crate) fn fabricate_and_write(
 }
 
 /// Whether a step is meant for an array.
-fn meant(entry: &Entry, number: usize) -> bool {
+fn meant(hardware: &Hardware, entry: &Entry, number: usize) -> bool {
+    let subtracted = || hardware.scheme.terms().iter().any(|term| term.subtracted() == Some(number));
     match entry.arrays {
         Arrays::All => true,
-        Arrays::Positive => number == 0,
-        Arrays::Negative => number > 0,
+        Arrays::Positive => !subtracted(),
+        Arrays::Negative => subtracted(),
     }
 }
 
 /// The step that acts while pulses are written to an array, and its place in the list.
 fn cycling(hardware: &Hardware, number: usize) -> Option<(usize, Cycling)> {
-    let meant = hardware.nonidealities.iter().enumerate().filter(|(_, entry)| meant(entry, number));
+    let meant = hardware.nonidealities.iter().enumerate().filter(|(_, entry)| meant(hardware, entry, number));
     meant.filter_map(|(index, entry)| Some((index, entry.step.cycling()?))).next()
 }
 
@@ -90,8 +92,9 @@ pub(crate) fn apply(
     chosen: impl Fn(&Entry) -> bool,
 ) -> Result<(), MapError> {
     let steps = stream.named("non-ideality");
+    let pairs = hardware.scheme.terms().iter().any(|term| term.subtracted().is_some());
     for (index, entry) in hardware.nonidealities.iter().enumerate().filter(|(_, entry)| chosen(entry)) {
-        if entry.arrays == Arrays::Negative && arrays.len() == 1 {
+        if entry.arrays == Arrays::Negative && !pairs {
             let (step, scheme) = (entry.step.name(), hardware.scheme.name());
             report.warnings.push(format!(
                 "non-ideality {index} ({step}) changes nothing: {scheme} has no negative array"
@@ -101,7 +104,7 @@ pub(crate) fn apply(
             // What acts while pulses are written has acted.
             let acted = hardware.writer != Writer::Direct
                 && cycling(hardware, number).is_some_and(|(acting, _)| acting == index);
-            if !meant(entry, number) || acted {
+            if !meant(hardware, entry, number) || acted {
                 continue;
             }
             let stream = steps.child(index as u64).child(number as u64);

@@ -1,20 +1,31 @@
 //! The range of weights that is mapped to the range of a device.
 
-use memtorch_crossbar::Layout;
 use ndarray::ArrayView3;
 
 use crate::hardware::{PerWhat, WeightFloor, WeightRange};
+use crate::placement::{Placement, Role};
 use crate::{Hardware, MapError};
 
 /// The largest weights, and the weights relative to them.
 #[derive(Debug)]
 pub(crate) struct Relative {
-    /// `w / w_max` clipped to [-1, 1], in the order of the layout; `None` where `w_max` is 0.
-    pub(crate) weights: Vec<Option<f64>>,
+    /// What each device of the physical layout means.
+    pub(crate) devices: Vec<Meaning>,
     /// `w_max`: one, or one a column of all groups.
     pub(crate) w_max: Vec<f64>,
     /// Weights beyond their `w_max`.
     pub(crate) clipped: usize,
+}
+
+/// What a device stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Meaning {
+    /// `w / w_max` clipped to [-1, 1].
+    Weight(f64),
+    /// A weight without a range: all are zero.
+    Nothing,
+    /// A reference column.
+    Reference,
 }
 
 impl WeightRange {
@@ -27,10 +38,10 @@ impl WeightRange {
     }
 }
 
-/// Puts weights `[groups, rows, columns]` in the order of the layout, relative to their range.
+/// Puts weights `[groups, rows, columns]` in the order of the devices, relative to their range.
 pub(crate) fn relative(
     weights: ArrayView3<'_, f32>,
-    layout: &Layout,
+    placement: &Placement,
     range: &WeightRange,
 ) -> Result<Relative, MapError> {
     for ((group, row, column), value) in weights.indexed_iter() {
@@ -38,30 +49,41 @@ pub(crate) fn relative(
             return Err(MapError::Weight { group, row, column, value: *value });
         }
     }
-    let columns = layout.columns();
+    let columns = weights.dim().2;
     let largest = |values: &mut dyn Iterator<Item = &f32>| -> f64 {
         let mut magnitudes: Vec<f32> = values.map(|w| w.abs()).collect();
         let skip = (range.exclude_largest * magnitudes.len() as f64).floor() as usize;
         f64::from(*magnitudes.select_nth_unstable_by(skip, |a, b| b.total_cmp(a)).1)
     };
     let w_max: Vec<f64> = match range.per {
-        PerWhat::Layer => vec![largest(&mut weights.iter())],
+        PerWhat::Layer | PerWhat::Tile => vec![largest(&mut weights.iter())],
         PerWhat::Column => weights
             .outer_iter()
             .flat_map(|group| (0..columns).map(|c| largest(&mut group.column(c).iter())).collect::<Vec<_>>())
             .collect(),
     };
-    let mut result = Relative { weights: Vec::with_capacity(weights.len()), w_max, clipped: 0 };
-    for tile in layout.tiles() {
-        for row in tile.row..tile.row + tile.word_lines {
-            for column in tile.column..tile.column + tile.bit_lines {
-                let w_max = match range.per {
-                    PerWhat::Layer => result.w_max[0],
-                    PerWhat::Column => result.w_max[tile.group * columns + column],
-                };
-                let weight = f64::from(weights[[tile.group, row, column]]);
-                result.clipped += usize::from(weight.abs() > w_max);
-                result.weights.push((w_max > 0.0).then(|| (weight / w_max).clamp(-1.0, 1.0)));
+    let devices = Vec::with_capacity(placement.physical.device_count());
+    let mut result = Relative { devices, w_max, clipped: 0 };
+    for tile in placement.physical.tiles() {
+        for word_line in 0..tile.word_lines {
+            for bit_line in 0..tile.bit_lines {
+                result.devices.push(match placement.role(&tile, word_line, bit_line) {
+                    Role::Reference => Meaning::Reference,
+                    Role::BetweenGroups => Meaning::Weight(0.0),
+                    Role::Weight { group, row, column } => {
+                        let w_max = match range.per {
+                            PerWhat::Layer | PerWhat::Tile => result.w_max[0],
+                            PerWhat::Column => result.w_max[group * columns + column],
+                        };
+                        let weight = f64::from(weights[[group, row, column]]);
+                        result.clipped += usize::from(weight.abs() > w_max);
+                        if w_max > 0.0 {
+                            Meaning::Weight((weight / w_max).clamp(-1.0, 1.0))
+                        } else {
+                            Meaning::Nothing
+                        }
+                    }
+                });
             }
         }
     }
@@ -74,6 +96,11 @@ mod tests {
     use ndarray::Array3;
 
     use super::*;
+    use crate::GroupPacking;
+
+    fn placed(tile: TileShape) -> Placement {
+        Placement::new([1, 2, 3], tile, GroupPacking::Separate, false).unwrap()
+    }
 
     fn weights() -> Array3<f32> {
         Array3::from_shape_vec((1, 2, 3), vec![1.0, -4.0, 0.0, 2.0, 0.5, 0.0]).unwrap()
@@ -81,24 +108,26 @@ mod tests {
 
     #[test]
     fn the_largest_weight_of_layer_or_column_is_one() {
-        let layout = Layout::new(1, 2, 3, TileShape::Sized { word_lines: 1, bit_lines: 2 }).unwrap();
+        let layout = placed(TileShape::Sized { word_lines: 1, bit_lines: 2 });
         let layer = relative(weights().view(), &layout, &WeightRange::default()).unwrap();
         assert_eq!(layer.w_max, [4.0]);
         // Tiles in order: (row 0, columns 0-1), (row 1, columns 0-1), (row 0, column 2), (row 1, column 2).
-        assert_eq!(layer.weights, [0.25, -1.0, 0.5, 0.125, 0.0, 0.0].map(Some));
+        assert_eq!(layer.devices, [0.25, -1.0, 0.5, 0.125, 0.0, 0.0].map(Meaning::Weight));
         let range = WeightRange { per: PerWhat::Column, ..WeightRange::default() };
         let column = relative(weights().view(), &layout, &range).unwrap();
         assert_eq!(column.w_max, [2.0, 4.0, 0.0]);
-        assert_eq!(column.weights, [Some(0.5), Some(-1.0), Some(1.0), Some(0.125), None, None]);
+        let mut expected = [0.5, -1.0, 1.0, 0.125, 0.0, 0.0].map(Meaning::Weight);
+        expected[4..].fill(Meaning::Nothing);
+        assert_eq!(column.devices, expected);
     }
 
     #[test]
     fn a_share_of_the_largest_is_clipped() {
-        let layout = Layout::new(1, 2, 3, TileShape::Layer).unwrap();
+        let layout = placed(TileShape::Layer);
         // floor(0.34 * 6) = 2: the third largest magnitude is 1.
         let range = WeightRange { exclude_largest: 0.34, ..WeightRange::default() };
         let layer = relative(weights().view(), &layout, &range).unwrap();
         assert_eq!((layer.w_max[0], layer.clipped), (1.0, 2));
-        assert_eq!(layer.weights, [1.0, -1.0, 0.0, 1.0, 0.5, 0.0].map(Some));
+        assert_eq!(layer.devices, [1.0, -1.0, 0.0, 1.0, 0.5, 0.0].map(Meaning::Weight));
     }
 }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use crate::MapError;
 use crate::hardware::{Hardware, ReadMode};
+use crate::placement::Placement;
 use crate::scheme::Minus;
 
 /// One product of a read, and what becomes of its result.
@@ -16,6 +17,8 @@ use crate::scheme::Minus;
 pub(crate) struct Read {
     pub(crate) operand: Operand,
     pub(crate) accumulate: Accumulate,
+    /// Whether the operand has reference columns, whose results are subtracted from those of their tiles.
+    pub(crate) with_reference: bool,
 }
 
 /// The products of one term of the scheme, whose sum has this weight.
@@ -28,42 +31,69 @@ pub(crate) struct WeighedReads {
 /// Packs what the scheme's terms read. Differences are formed in f64 and rounded once to f32.
 pub(crate) fn pack(
     arrays: &[Array],
-    layout: &Layout,
+    placement: &Placement,
     hardware: &Hardware,
     backend: &dyn ArrayBackend,
 ) -> Result<Vec<WeighedReads>, MapError> {
     let (on, off) = (1.0 / hardware.device.model.r_on(), 1.0 / hardware.device.model.r_off());
-    let operand = |values: &mut dyn Iterator<Item = f64>| {
+    let operand = |layout: &Layout, values: &mut dyn Iterator<Item = f64>| {
         let values: Vec<f32> = values.map(|g| g as f32).collect();
         backend.pack(layout, &values)
     };
+    let (physical, layout) = (&placement.physical, &placement.read);
     let mut terms = Vec::new();
     let effective: Vec<Cow<'_, [f64]>> =
-        arrays.iter().map(|array| effective(array, layout, hardware)).collect::<Result<_, _>>()?;
+        arrays.iter().map(|array| effective(array, physical, hardware)).collect::<Result<_, _>>()?;
+    // What of an array the read layout has.
+    let own: Vec<Cow<'_, [f64]>> = effective.iter().map(|array| weights_only(array, placement)).collect();
     for term in hardware.scheme.terms() {
-        let array = &*effective[term.array];
+        let (array, each) = (&*own[term.array], hardware.adc.read == ReadMode::Each);
+        let read = |layout, values: &mut dyn Iterator<Item = f64>, accumulate| {
+            Ok::<_, MapError>(Read { operand: operand(layout, values)?, accumulate, with_reference: false })
+        };
         let minus: Option<Box<dyn Iterator<Item = f64>>> = match term.minus {
             Minus::Nothing => None,
-            Minus::Array(other) => Some(Box::new(effective[other].iter().copied())),
+            Minus::Array(other) => Some(Box::new(own[other].iter().copied())),
             Minus::State(state) => {
                 let mirror = off + (on - off) * state;
                 Some(Box::new(std::iter::repeat_n(mirror, array.len())))
             }
-        };
-        let set = |operand| Read { operand, accumulate: Accumulate::Set };
-        let reads = match (minus, hardware.adc.read) {
-            (None, _) => vec![set(operand(&mut array.iter().copied())?)],
-            (Some(minus), ReadMode::Difference) => {
-                vec![set(operand(&mut array.iter().zip(minus).map(|(g, m)| g - m))?)]
+            Minus::Reference if !each => Some(Box::new(references(&effective[term.array], placement))),
+            Minus::Reference | Minus::ConvertedReference => {
+                let mut all = effective[term.array].iter().copied();
+                let read = Read { with_reference: true, ..read(physical, &mut all, Accumulate::Set)? };
+                terms.push(WeighedReads { weight: term.weight, reads: vec![read] });
+                continue;
             }
-            (Some(mut minus), ReadMode::Each) => vec![
-                set(operand(&mut array.iter().copied())?),
-                Read { operand: operand(&mut minus)?, accumulate: Accumulate::Subtract },
+        };
+        let reads = match minus {
+            None => vec![read(layout, &mut array.iter().copied(), Accumulate::Set)?],
+            Some(minus) if !each => {
+                vec![read(layout, &mut array.iter().zip(minus).map(|(g, m)| g - m), Accumulate::Set)?]
+            }
+            Some(mut minus) => vec![
+                read(layout, &mut array.iter().copied(), Accumulate::Set)?,
+                read(layout, &mut minus, Accumulate::Subtract)?,
             ],
         };
         terms.push(WeighedReads { weight: term.weight, reads });
     }
     Ok(terms)
+}
+
+/// The devices of an array without those of its reference columns, in the order of the read layout.
+fn weights_only<'a>(array: &'a [f64], placement: &Placement) -> Cow<'a, [f64]> {
+    if !placement.has_reference() {
+        return Cow::Borrowed(array);
+    }
+    let lines = placement.physical.tiles().flat_map(|tile| array[tile.range()].chunks_exact(tile.bit_lines));
+    Cow::Owned(lines.flat_map(|line| &line[..line.len() - 1]).copied().collect())
+}
+
+/// For each device of the read layout, the device of the reference column on its word line and tile.
+fn references<'a>(array: &'a [f64], placement: &'a Placement) -> impl Iterator<Item = f64> + 'a {
+    let lines = placement.physical.tiles().flat_map(|tile| array[tile.range()].chunks_exact(tile.bit_lines));
+    lines.flat_map(|line| std::iter::repeat_n(line[line.len() - 1], line.len() - 1))
 }
 
 /// What an array's terminals see, in the order of the layout: its conductances, or with wires those of

@@ -1,6 +1,8 @@
 use memtorch_crossbar::programming::ProgrammingReport;
 use memtorch_crossbar::{Conversions, Report};
 
+use crate::Footprint;
+
 /// What one step of the list did to one array.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReport {
@@ -8,10 +10,22 @@ pub struct StepReport {
     pub name: String,
     /// Its index in the list.
     pub index: usize,
-    /// The array: 0 the positive or only one, 1 the negative one.
+    /// The array, in the order of the scheme: of a double column 0 the positive one, 1 the negative one.
     pub array: usize,
     /// What it did.
     pub report: Report,
+}
+
+/// What the converters of a matrix cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConverterReport {
+    /// Converters: one for so many columns of every tile as take turns.
+    pub converters: usize,
+    /// Codes that they make for one input vector.
+    pub conversions_per_vector: usize,
+    /// Conversions one after the other for one input vector: the columns that take turns, times the cycles of
+    /// bit-serial inputs.
+    pub cycles_per_vector: usize,
 }
 
 /// What programming a matrix gave.
@@ -21,10 +35,8 @@ pub struct MatrixReport {
     pub w_max: f64,
     /// Weights beyond it, which were clipped.
     pub weights_clipped: usize,
-    /// Devices on all tiles of all arrays, used or not.
-    pub devices: usize,
-    /// Devices in use.
-    pub devices_used: usize,
+    /// What the matrix costs.
+    pub footprint: Footprint,
     /// Devices drawn again at fabrication because no such device is possible.
     pub redrawn: usize,
     /// Devices whose target lay outside their own bounds.
@@ -38,6 +50,12 @@ pub struct MatrixReport {
     pub gain: f64,
     /// The constant c (likewise), in units of the output.
     pub intercept: f64,
+    /// What the converters cost; `None` for ideal ones.
+    pub converters: Option<ConverterReport>,
+    /// The least and the largest calibrated full scale, in ampere; `None` where none is calibrated.
+    pub full_scale: Option<[f64; 2]>,
+    /// The calibrated scale of the inputs, in units of the input a volt.
+    pub input_scale: Option<f64>,
     /// Share of the output's variance that the fit explains; `None` for an analytic gain or an output
     /// without variance.
     pub r2: Option<f64>,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use memtorch_crossbar::backend::CpuBackend;
 use memtorch_crossbar::{
-    Array, Converter, CrossbarError, FullScale, Ideal, Input, LinearConverter, NonIdeality, PatchGeometry,
-    Phase, Report, TileShape,
+    Array, Converter, CrossbarError, FullScale, Input, LinearConverter, NonIdeality, PatchGeometry, Phase,
+    Report, TileShape,
 };
 use memtorch_devices::{DeviceSpec, Stream, models};
 use memtorch_map::{
-    Adc, Arrays, DoubleColumn, Entry, Hardware, InputScale, InputStage, MappedMatrix, MappingScheme, PerWhat,
-    ReadMode, SingleColumn, Tuning, Usage, WeightFloor, WeightRange, Wires, Writer,
+    Arrays, DoubleColumn, Entry, Hardware, MappedMatrix, MappingScheme, PerWhat, ReadMode, SingleColumn,
+    Tuning, Usage, WeightFloor, Wires,
 };
 use memtorch_utils::config::{Table, Value};
 use ndarray::Array3;
@@ -23,16 +23,9 @@ fn hardware() -> Hardware {
     let vteam = models::MODELS.iter().find(|m| m.name == "vteam").unwrap();
     let table = Table::from_iter([("r_on", Value::Real(R_ON)), ("r_off", Value::Real(R_OFF))]);
     Hardware {
-        device: DeviceSpec::configure(vteam, &table).unwrap(),
         tile: TileShape::Sized { word_lines: 16, bit_lines: 8 },
-        scheme: Arc::new(DoubleColumn),
-        wires: Wires::default(),
-        weight_range: WeightRange::default(),
-        input: InputStage { max_voltage: MAX_VOLTAGE, scale: InputScale::Always, bits: 0 },
-        adc: Adc { converter: Arc::new(Ideal), read: ReadMode::Difference },
-        writer: Writer::Direct,
-        nonidealities: Vec::new(),
-        tuning: Tuning { samples: 0, per: PerWhat::Layer, intercept: false },
+        tuning: Tuning { samples: 0, ..Tuning::default() },
+        ..Hardware::new(DeviceSpec::configure(vteam, &table).unwrap())
     }
 }
 
@@ -203,7 +196,7 @@ fn ideal_converters_give_the_product() {
 
 #[test]
 fn schemes_reads_ranges_and_converters_follow_the_equations() {
-    let schemes: [Arc<dyn MappingScheme>; 2] = [Arc::new(DoubleColumn), Arc::new(SingleColumn)];
+    let schemes: [Arc<dyn MappingScheme>; 2] = [Arc::new(DoubleColumn), Arc::new(SingleColumn::default())];
     let mut label = 10;
     for scheme in schemes {
         for read in [ReadMode::Difference, ReadMode::Each] {
@@ -237,7 +230,7 @@ fn the_floor_of_the_paper_is_a_dead_zone() {
 #[test]
 fn a_single_column_tells_negative_weights_apart() {
     let mut hardware = hardware();
-    hardware.scheme = Arc::new(SingleColumn);
+    hardware.scheme = Arc::new(SingleColumn::default());
     let weights = Array3::from_shape_vec((1, 1, 3), vec![-1.0, -0.5, 0.25]).unwrap();
     let backend = Arc::new(CpuBackend::portable());
     let matrix =
@@ -335,7 +328,7 @@ fn tuning_finds_the_analytic_gain_of_ideal_hardware_and_says_so() {
             };
             let analytic = build(&hardware);
             assert_eq!(analytic.report().r2, None);
-            hardware.tuning = Tuning { samples: 16, per, intercept };
+            hardware.tuning = Tuning { samples: 16, per, intercept, ..Tuning::default() };
             let tuned = build(&hardware);
             for gain in tuned.gains() {
                 assert!((gain / analytic.gains()[0] - 1.0).abs() < 1e-5, "{gain}");
@@ -353,7 +346,7 @@ fn tuning_finds_the_analytic_gain_of_ideal_hardware_and_says_so() {
 #[test]
 fn settings_that_a_single_column_has_no_use_for_are_told() {
     let mut hardware = hardware();
-    hardware.scheme = Arc::new(SingleColumn);
+    hardware.scheme = Arc::new(SingleColumn::default());
     hardware.weight_range.floor = WeightFloor::Ratio;
     let backend = Arc::new(CpuBackend::portable());
     let weights = Array3::from_elem((1, 2, 2), 0.5);
@@ -366,7 +359,7 @@ fn settings_that_a_single_column_has_no_use_for_are_told() {
 #[test]
 fn a_matrix_of_zeros_is_off_and_gives_zeros() {
     let weights = Array3::zeros((1, 5, 4));
-    let schemes: [Arc<dyn MappingScheme>; 2] = [Arc::new(DoubleColumn), Arc::new(SingleColumn)];
+    let schemes: [Arc<dyn MappingScheme>; 2] = [Arc::new(DoubleColumn), Arc::new(SingleColumn::default())];
     for scheme in schemes {
         let mut hardware = hardware();
         hardware.scheme = scheme;
@@ -459,7 +452,7 @@ fn one_gain_is_measured_again_after_ageing() {
     let weights = Array3::from_shape_vec((1, 40, 20), random(800, 1)).unwrap();
     let build = |samples, per, compensation| {
         let mut hardware = hardware();
-        hardware.tuning = Tuning { samples, per, intercept: samples > 0 };
+        hardware.tuning = Tuning { samples, per, intercept: samples > 0, ..Tuning::default() };
         hardware.nonidealities = vec![Entry::new(Arc::new(Fade(0.25, compensation)))];
         let backend = Arc::new(CpuBackend::portable());
         MappedMatrix::new("a", weights.view(), &Usage::Rows, &hardware, Stream::root(0, 0), backend).unwrap()

@@ -9,12 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memtorch_crossbar::backend::CpuBackend;
-use memtorch_crossbar::{FullScale, LinearConverter, TileShape};
+use memtorch_crossbar::{FullScale, LinearConverter};
 use memtorch_devices::{DeviceSpec, models};
-use memtorch_map::{
-    Adc, DoubleColumn, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange, Wires,
-    Writer,
-};
+use memtorch_map::{Adc, Hardware};
 use memtorch_nn::{
     EvaluateOptions, Executable, ImportOptions, LayerChoice, Network, Samples, evaluate, relative_errors,
 };
@@ -57,19 +54,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let vteam = models::MODELS.iter().find(|model| model.name == "vteam").ok_or("no VTEAM model")?;
     let resistances = Table::from_iter([("r_on", Value::Real(1.4e4)), ("r_off", Value::Real(5e7))]);
     let hardware = Hardware {
-        device: DeviceSpec::configure(vteam, &resistances)?,
-        tile: TileShape::Sized { word_lines: 128, bit_lines: 128 },
-        scheme: Arc::new(DoubleColumn),
-        wires: Wires::default(),
-        weight_range: WeightRange::default(),
-        input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
         adc: Adc {
             converter: Arc::new(LinearConverter::new(4, FullScale::Dynamic { overflow_rate: 0.0 })?),
-            read: ReadMode::Difference,
+            ..Adc::default()
         },
-        writer: Writer::Direct,
-        nonidealities: Vec::new(),
-        tuning: Tuning { samples: 8, per: PerWhat::Layer, intercept: false },
+        ..Hardware::new(DeviceSpec::configure(vteam, &resistances)?)
     };
     let choose = |name: &str| match name {
         "fc3" => LayerChoice::Digital { reason: "the logits are wanted exact".to_owned() },

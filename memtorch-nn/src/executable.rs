@@ -1,7 +1,8 @@
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use memtorch_crossbar::{ArrayBackend, Layout, TileShape};
-use memtorch_map::{Hardware, MappedMatrix, ReadReport};
+use memtorch_map::{Hardware, LayerInputs, MappedMatrix, ReadReport};
 use memtorch_utils::Stream;
 use rayon::prelude::*;
 
@@ -57,13 +58,30 @@ impl Executable {
     /// not depend on that.
     ///
     /// # Errors
-    /// Another number of choices than layers; the first layer that cannot be programmed.
+    /// Another number of choices than layers; the first layer that cannot be programmed; hardware that is tuned
+    /// or calibrated with what its layer sees (see [`Executable::with_inputs`]).
     pub fn new(
         network: Arc<Network>,
         choices: Vec<LayerChoice>,
         stream: Stream,
         backend: Arc<dyn ArrayBackend>,
     ) -> Result<Self, NnError> {
+        Self::with_inputs(network, choices, stream, backend, &[])
+    }
+
+    /// As [`Executable::new`], with what each layer sees in the digital network, as [`record_inputs`] gives it:
+    /// for at least [`Hardware::data_samples`] samples of every layer's hardware.
+    ///
+    /// # Errors
+    /// As there; no inputs where some are needed.
+    pub fn with_inputs(
+        network: Arc<Network>,
+        choices: Vec<LayerChoice>,
+        stream: Stream,
+        backend: Arc<dyn ArrayBackend>,
+        inputs: &[LayerInputs],
+    ) -> Result<Self, NnError> {
+        let nothing = LayerInputs::new();
         if choices.len() != network.layers().len() {
             return Err(NnError::Choices { found: choices.len(), expected: network.layers().len() });
         }
@@ -72,16 +90,24 @@ impl Executable {
             .layers()
             .par_iter()
             .zip(choices)
-            .map(|(layer, choice)| match choice {
+            .enumerate()
+            .map(|(index, (layer, choice))| match choice {
                 LayerChoice::Digital { reason } => digital_kernel(layer, reason, backend.as_ref()),
                 LayerChoice::Memristive(hardware) => {
                     let weights = layer.weights.view();
-                    MappedMatrix::new(&layer.name, weights, &layer.usage, &hardware, stream, backend.clone())
-                        .map(Kernel::Memristive)
-                        .map_err(|source| NnError::Map {
-                            layer: layer.name.clone(),
-                            source: Box::new(source),
-                        })
+                    let (name, usage) = (&layer.name, &layer.usage);
+                    let inputs = inputs.get(index).unwrap_or(&nothing);
+                    MappedMatrix::with_inputs(
+                        name,
+                        weights,
+                        usage,
+                        inputs,
+                        &hardware,
+                        stream,
+                        backend.clone(),
+                    )
+                    .map(Kernel::Memristive)
+                    .map_err(|source| NnError::Map { layer: name.clone(), source: Box::new(source) })
                 }
             })
             .collect();
@@ -190,6 +216,31 @@ fn digital_kernel(layer: &Layer, reason: String, backend: &dyn ArrayBackend) -> 
     let weights = layer.weights.as_standard_layout();
     let operand = backend.pack(&layout, weights.as_slice().unwrap_or(&[])).map_err(error)?;
     Ok(Kernel::Digital { operand, reason })
+}
+
+/// What each layer sees in the digital network for the first `limit` samples, in the order of the network's
+/// layers: what hardware is tuned and calibrated with.
+///
+/// # Errors
+/// As [`evaluate`](crate::evaluate).
+pub fn record_inputs(
+    digital: &Executable,
+    samples: &mut dyn Samples,
+    limit: usize,
+) -> Result<Vec<LayerInputs>, NnError> {
+    let network = &digital.network;
+    let feed = Feed::new(network, samples.shape())?;
+    let inputs = RefCell::new(vec![LayerInputs::new(); network.layers().len()]);
+    // One by one, so that the first samples can be told; a network of a fixed batch takes that.
+    let step = feed.batch(1);
+    let n = limit.next_multiple_of(step).min(samples.len());
+    for first in (0..n).step_by(step) {
+        let input = feed.read(samples, first..(first + step).min(n))?;
+        Run::new(network, &digital.kernels, digital.backend.as_ref())
+            .record(first, &inputs)
+            .forward(network, vec![input])?;
+    }
+    Ok(inputs.into_inner())
 }
 
 /// The relative error of each layer that `memristive` has on crossbars: the ratio of the norms of

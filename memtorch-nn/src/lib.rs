@@ -26,7 +26,7 @@ mod tensor;
 pub use builder::{Attribute, NetworkBuilder, NodeDescription};
 pub use error::NnError;
 pub use evaluate::{EvaluateOptions, Evaluation, Samples, evaluate};
-pub use executable::{Executable, LayerChoice, Outputs, relative_errors};
+pub use executable::{Executable, LayerChoice, Outputs, record_inputs, relative_errors};
 pub use layer::Layer;
 pub use network::{Dimension, ElementType, ImportOptions, Inspection, Network, Port, Unsupported};
 pub use tensor::{Data, Tensor};

@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
 use memtorch_crossbar::{Accumulate, ArrayBackend, Ideal, Input, Operand, Product};
-use memtorch_map::{MappedMatrix, ReadReport};
+use memtorch_map::{LayerInputs, MappedMatrix, ReadReport};
 
 use crate::ops::{Fault, Inputs};
 use crate::{Network, NnError, Tensor};
@@ -57,6 +57,8 @@ pub(crate) struct Run<'a> {
     /// Kernels that get the same inputs, to be compared.
     others: Option<(&'a [Kernel], &'a dyn ArrayBackend)>,
     norms: RefCell<Vec<Norms>>,
+    /// What each layer sees, to be kept as that of a sample.
+    record: Option<(usize, &'a RefCell<Vec<LayerInputs>>)>,
 }
 
 impl<'a> Run<'a> {
@@ -69,6 +71,7 @@ impl<'a> Run<'a> {
             reads: RefCell::default(),
             others: None,
             norms: RefCell::default(),
+            record: None,
         }
     }
 
@@ -80,7 +83,14 @@ impl<'a> Run<'a> {
             reads: RefCell::new(vec![ReadReport::default(); kernels.len()]),
             others: None,
             norms: RefCell::new(vec![Norms::default(); kernels.len()]),
+            record: None,
         }
+    }
+
+    /// The same run, in which what each layer sees is kept as that of a sample.
+    pub(crate) fn record(mut self, sample: usize, inputs: &'a RefCell<Vec<LayerInputs>>) -> Self {
+        self.record = Some((sample, inputs));
+        self
     }
 
     /// The same run, in which crossbars among other kernels get the inputs of each layer too.
@@ -98,6 +108,9 @@ impl<'a> Run<'a> {
         };
         if output.is_empty() {
             return Ok(());
+        }
+        if let Some((sample, inputs)) = self.record {
+            inputs.borrow_mut()[layer].push(sample, input);
         }
         let name = &network.layers()[layer].name;
         self.reads.borrow_mut()[layer] +=

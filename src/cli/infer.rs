@@ -10,6 +10,7 @@ use memtorch_utils::npy::{NpyArray, NpyData};
 
 use super::arguments::Infer;
 use super::context;
+use super::images::{self, Images};
 use crate::experiment::{Document, Experiment};
 use crate::{Error, Registry};
 
@@ -35,7 +36,14 @@ pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Erro
                 let plans = experiment.plan(network.layers(), registry)?;
                 let choices = plans.iter().map(|plan| plan.choice()).collect();
                 let stream = Stream::root(experiment.seed, 0);
-                Executable::new(network.clone(), choices, stream, backend.clone())
+                let count = images::calibrating(&plans);
+                let inputs = if count == 0 {
+                    Vec::new()
+                } else {
+                    let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
+                    images::layer_inputs(&digital, &mut Images::open(experiment)?, count).map_err(fail)?
+                };
+                Executable::with_inputs(network.clone(), choices, stream, backend.clone(), &inputs)
                     .map_err(|error| experiment.locate(error, &arguments.model, network.layers()))?
             }
         };

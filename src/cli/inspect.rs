@@ -1,6 +1,7 @@
 //! `memtorch inspect`
 
-use memtorch_crossbar::{Layout, TileShape};
+use memtorch_crossbar::TileShape;
+use memtorch_map::{Footprint, GroupPacking};
 use memtorch_nn::{ImportOptions, Network};
 
 use super::arguments::Inspect;
@@ -43,9 +44,9 @@ pub(crate) fn execute(arguments: &Inspect, registry: &Registry) -> Result<(), Er
         .map_err(|source| context::network(&arguments.model, source))?;
     let mut layers = Vec::new();
     for layer in &inspection.layers {
-        let layout = Layout::new(layer.groups, layer.rows, layer.columns, tile)?;
-        let [word_lines, bit_lines] = layout.tile_shape();
-        let size = word_lines.saturating_mul(bit_lines);
+        let sizes = [layer.groups, layer.rows, layer.columns];
+        let cost = Footprint::new(sizes, tile, GroupPacking::Separate, &*scheme)
+            .map_err(|error| Error::argument("--tile", &arguments.tile, error.to_string()))?;
         layers.push(LayerRow {
             name: layer.name.clone(),
             node: layer.node.clone(),
@@ -53,9 +54,9 @@ pub(crate) fn execute(arguments: &Inspect, registry: &Registry) -> Result<(), Er
             rows: layer.rows,
             columns: layer.columns,
             groups: layer.groups,
-            tiles: layout.tile_count(),
-            devices: layout.tile_count().saturating_mul(size).saturating_mul(scheme.arrays()),
-            utilisation: layout.utilisation(),
+            tiles: cost.tiles,
+            devices: cost.devices,
+            utilisation: cost.utilisation,
         });
     }
     let unsupported = inspection

@@ -6,6 +6,7 @@ mod arguments;
 mod context;
 mod crossbar;
 mod device;
+mod images;
 mod infer;
 mod init;
 mod inspect;

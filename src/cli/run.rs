@@ -1,17 +1,16 @@
 //! `memtorch run`
 
-use std::error::Error as StdError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use memtorch_devices::Stream;
-use memtorch_nn::{EvaluateOptions, Evaluation, Executable, Samples, evaluate, relative_errors};
-use memtorch_utils::config::{ConfigError, Table, Value};
-use memtorch_utils::datasets::{DataError, DataSet};
+use memtorch_nn::{EvaluateOptions, Evaluation, Executable, evaluate, relative_errors};
+use memtorch_utils::config::{Table, Value};
 use memtorch_utils::files::{FileError, write_atomic};
 
 use super::arguments::Run;
+use super::images::{self, Images};
 use super::{context, print};
 use crate::experiment::{Document, Experiment};
 use crate::report::{RunReport, Score, layer_reports, layers_csv, results_json, table};
@@ -109,26 +108,6 @@ struct Times {
     memristive: f64,
 }
 
-struct Images {
-    set: DataSet,
-}
-
-impl Samples for Images {
-    fn len(&self) -> usize {
-        self.set.len()
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.set.sample_shape()
-    }
-
-    fn read(&mut self, first: usize, values: &mut [f32]) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        let count = values.len() / self.set.sample_len();
-        self.set.read(first..first + count, values);
-        Ok(())
-    }
-}
-
 fn compute(
     experiment: &Experiment,
     registry: &Registry,
@@ -139,17 +118,11 @@ fn compute(
     let (path, fold) = experiment.network()?;
     let network = Arc::new(context::import(&path, fold)?);
     let fail = |source| context::network(&path, source);
-    let data = experiment.data()?;
-    let set = DataSet::open(data, &experiment.folder).map_err(|error| match error {
-        DataError::Setting { key, value, expected } => {
-            experiment.document.error(ConfigError::value(format!("data.{key}"), value, expected))
-        }
-        other => other.into(),
-    })?;
+    let mut images = Images::open(experiment)?;
+    let set = &images.set;
     let limit = experiment.limit().map(|n| n as u64).into_iter().chain(limit).min();
     let samples = limit.map_or(set.len(), |n| usize::try_from(n).unwrap_or(usize::MAX).min(set.len()));
     let labels: Vec<usize> = set.labels().iter().map(|label| *label as usize).collect();
-    let mut images = Images { set };
     let plans = experiment.plan(network.layers(), registry)?;
     let load = clock.elapsed().as_secs_f64();
 
@@ -157,7 +130,8 @@ fn compute(
     let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
     let choices = plans.iter().map(|plan| plan.choice()).collect();
     let stream = Stream::root(experiment.seed, 0);
-    let memristive = Executable::new(network.clone(), choices, stream, backend)
+    let inputs = images::layer_inputs(&digital, &mut images, images::calibrating(&plans)).map_err(fail)?;
+    let memristive = Executable::with_inputs(network.clone(), choices, stream, backend, &inputs)
         .map_err(|error| experiment.locate(error, &path, network.layers()))?;
     let program = clock.elapsed().as_secs_f64();
 

@@ -6,8 +6,8 @@ use memtorch_crossbar::programming::Resistances;
 use memtorch_crossbar::{Converter, CrossbarError, Ideal, TileShape};
 use memtorch_devices::{Device, DeviceError, DeviceSpec};
 use memtorch_map::{
-    Adc, Arrays, Entry, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, Unused, WeightFloor,
-    WeightRange, Wires, Writer,
+    Adc, Arrays, CalibratedRange, Calibration, Entry, GroupPacking, Hardware, InputScale, InputStage,
+    PerWhat, ProbeInputs, RangeFit, ReadMode, Tuning, Unused, WeightFloor, WeightRange, Wires, Writer,
 };
 use memtorch_utils::config::{ConfigError, Field, Table, Value};
 
@@ -95,6 +95,10 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
         device,
         tile,
         scheme,
+        packing: match text("crossbar", "group_packing").as_str() {
+            "block-diagonal" => GroupPacking::BlockDiagonal,
+            _ => GroupPacking::Separate,
+        },
         wires: Wires {
             source_resistance: real("crossbar", "source_resistance"),
             line_resistance: real("crossbar", "line_resistance"),
@@ -102,7 +106,7 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
             unused: if text("crossbar", "unused") == "absent" { Unused::Absent } else { Unused::Full },
         },
         weight_range: WeightRange {
-            per: if text("crossbar", "weight_range") == "column" { PerWhat::Column } else { PerWhat::Layer },
+            per: per(&text("crossbar", "weight_range")),
             exclude_largest: real("crossbar", "exclude_largest"),
             floor: if text("crossbar", "weight_floor") == "ratio" {
                 WeightFloor::Ratio
@@ -114,21 +118,42 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
             max_voltage: real("input", "max_voltage"),
             scale: match complete.value("input", "scale") {
                 Value::Text(word) if word == "exceeds" => InputScale::Exceeds,
+                Value::Text(word) if word == "calibrated" => InputScale::Calibrated,
                 Value::Text(_) => InputScale::Always,
                 number => InputScale::Fixed(number.as_real().unwrap_or(1.0)),
             },
             bits: count("input", "bits") as u32,
+            serial: complete.value("input", "serial") == Value::Bool(true),
         },
         adc: Adc {
             converter,
             read: if text("adc", "read") == "each" { ReadMode::Each } else { ReadMode::Difference },
+            range: (text("adc", "range") == "calibrated").then(|| CalibratedRange {
+                per: per(&text("adc", "granularity")),
+                fit: match text("adc", "range_fit").as_str() {
+                    "least-squares" => RangeFit::LeastSquares,
+                    _ => RangeFit::Percentile(real("adc", "percentile")),
+                },
+            }),
+            columns_per_adc: count("adc", "columns_per_adc"),
+        },
+        calibration: Calibration {
+            inputs: match text("adc", "calibration").as_str() {
+                "data" => ProbeInputs::Data,
+                _ => ProbeInputs::Uniform,
+            },
+            samples: count("adc", "calibration_samples"),
         },
         writer,
         nonidealities,
         tuning: Tuning {
             samples: count("tune", "samples"),
-            per: if text("tune", "per") == "column" { PerWhat::Column } else { PerWhat::Layer },
+            per: per(&text("tune", "per")),
             intercept: complete.value("tune", "intercept") == Value::Bool(true),
+            inputs: match text("tune", "inputs").as_str() {
+                "data" => ProbeInputs::Data,
+                _ => ProbeInputs::Uniform,
+            },
         },
     })
 }
@@ -174,6 +199,15 @@ fn writer(complete: &Complete, device: &dyn Device) -> Result<Writer, ConfigErro
         other => ConfigError::value("program.method", "pulses", other.to_string()),
     })?;
     Ok(Writer::Pulses(programmer))
+}
+
+/// What shares a number, by its name in an experiment.
+fn per(name: &str) -> PerWhat {
+    match name {
+        "column" => PerWhat::Column,
+        "tile" => PerWhat::Tile,
+        _ => PerWhat::Layer,
+    }
 }
 
 fn device(complete: &Complete, registry: &Registry) -> Result<DeviceSpec, ConfigError> {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use memtorch_crossbar::{Converter, CrossbarError, FullScale, LinearConverter, LogConverter};
+use memtorch_crossbar::{
+    Converter, ConverterErrors, CrossbarError, FullScale, LinearConverter, LogConverter,
+};
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
 
 use crate::registry::ConverterEntry;
@@ -24,11 +26,31 @@ const OVERFLOW_RATE: Field = Field::new(
 )
 .range(0.0, 1.0);
 
+const GAIN_ERROR: Field = Field::new(
+    "gain_error",
+    Kind::Real,
+    Default::Real(0.0),
+    "relative error of the gain of linear converters, the same for all of a layer",
+)
+.range(-1.0, f64::INFINITY);
+
+const OFFSET_ERROR: Field =
+    Field::new("offset_error", Kind::Real, Default::Real(0.0), "offset of linear converters, in steps")
+        .range(f64::NEG_INFINITY, f64::INFINITY);
+
+const NONLINEARITY: Field = Field::new(
+    "nonlinearity",
+    Kind::Real,
+    Default::Real(0.0),
+    "integral nonlinearity of linear converters, in steps: a bow, 0 at both ends of the range and largest at 0",
+)
+.range(f64::NEG_INFINITY, f64::INFINITY);
+
 /// Evenly spaced codes.
 pub(crate) const LINEAR: ConverterEntry = ConverterEntry {
     name: "linear",
     meaning: "evenly spaced codes",
-    fields: &[RANGE, OVERFLOW_RATE],
+    fields: &[RANGE, OVERFLOW_RATE, GAIN_ERROR, OFFSET_ERROR, NONLINEARITY],
     build: build_linear,
 };
 
@@ -46,7 +68,13 @@ pub(crate) const LOG: ConverterEntry = ConverterEntry {
 };
 
 fn build_linear(bits: u32, table: &Table) -> Result<Arc<dyn Converter>, ConfigError> {
-    let made = LinearConverter::new(bits, full_scale(table)?);
+    let real = |key: &str| table.get(key).and_then(Value::as_real).unwrap_or(0.0);
+    let errors = ConverterErrors {
+        gain: real("gain_error"),
+        offset: real("offset_error"),
+        nonlinearity: real("nonlinearity"),
+    };
+    let made = LinearConverter::new(bits, full_scale(table)?).and_then(|made| made.with_errors(errors));
     Ok(Arc::new(made.map_err(|error| wrong("linear", error))?))
 }
 
@@ -58,12 +86,18 @@ fn build_log(bits: u32, table: &Table) -> Result<Arc<dyn Converter>, ConfigError
 
 fn full_scale(table: &Table) -> Result<FullScale, ConfigError> {
     let overflow_rate = table.get("overflow_rate").and_then(Value::as_real).unwrap_or(0.0);
+    let calibrated = table.get("range").and_then(Value::as_text) == Some("calibrated");
     Ok(match table.get("range").and_then(Value::as_real) {
         Some(amperes) if overflow_rate != 0.0 => {
             let expected = format!("0, since the range is fixed at {amperes:?} A");
             return Err(ConfigError::value("overflow_rate", overflow_rate, expected));
         }
         Some(amperes) => FullScale::Fixed(amperes as f32),
+        None if calibrated && overflow_rate != 0.0 => {
+            let expected = "0, since the range is calibrated: set adc.percentile";
+            return Err(ConfigError::value("overflow_rate", overflow_rate, expected));
+        }
+        // A calibrated range is set when the layer is made.
         None => FullScale::Dynamic { overflow_rate },
     })
 }

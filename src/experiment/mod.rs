@@ -11,6 +11,7 @@ mod layers;
 pub(crate) mod pulses;
 mod resolve;
 pub mod schema;
+pub(crate) mod schemes;
 mod template;
 mod unavailable;
 mod write;

@@ -219,14 +219,7 @@ impl Experiment {
                 // A missing section means an ideal converter.
                 written.insert("bits", Value::Integer(0));
             }
-            let mut fields = section.fields;
-            // Features that are missing have no keys in a complete experiment.
-            let later = schema::later(section.name);
-            fields.retain(|field| !later.iter().any(|later| later.name == field.name));
-            for later in later {
-                written.remove(later.name);
-            }
-            let table = config::check(&fields, &written).map_err(|e| fail(e.under(section.name)))?;
+            let table = config::check(&section.fields, &written).map_err(|e| fail(e.under(section.name)))?;
             complete.tables.insert(section.name, table);
         }
         self.check_choices(sections, &complete, registry)?;
@@ -245,9 +238,6 @@ impl Experiment {
     ) -> Result<(), Error> {
         let fail = |e: ConfigError| self.wrong(sections, e);
         let scheme = complete.value("crossbar", "scheme");
-        if scheme.as_text().is_some_and(|name| unavailable::SCHEMES.contains(&name)) {
-            return Err(self.unavailable(sections, "crossbar.scheme", &scheme, "this mapping scheme"));
-        }
         choose("crossbar.scheme", &scheme, registry.schemes().iter().map(|e| e.name)).map_err(fail)?;
         let method = complete.value("adc", "method");
         choose("adc.method", &method, registry.converters().iter().map(|e| e.name)).map_err(fail)?;
@@ -256,6 +246,12 @@ impl Experiment {
                 let expected = "0 for an ideal converter, or a whole number from 2 to 24";
                 return Err(fail(ConfigError::value(format!("{section}.bits"), 1, expected)));
             }
+        }
+        if complete.value("input", "serial") == Value::Bool(true)
+            && complete.value("input", "bits").as_count() == Some(0)
+        {
+            let expected = "false, or input.bits of at least 2: the bits that go out one by one";
+            return Err(fail(ConfigError::value("input.serial", true, expected)));
         }
         for (section, key) in [("crossbar", "exclude_largest"), ("adc", "overflow_rate")] {
             if complete.value(section, key).as_real() == Some(1.0) {

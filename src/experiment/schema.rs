@@ -105,7 +105,12 @@ pub const INPUT: &[Field] = &[
     )
     .range(f64::MIN_POSITIVE, f64::INFINITY),
     Field::new("bits", Kind::Integer, Default::Integer(0), "bits of the DAC; 0: ideal, else from 2").range(0.0, 24.0),
-    Field::new("serial", Kind::Bool, Default::Bool(false), "inputs one bit a cycle"),
+    Field::new(
+        "serial",
+        Kind::Bool,
+        Default::Bool(false),
+        "the bits of the DAC's code, in two's complement, one a cycle, each cycle converted",
+    ),
 ];
 
 /// `[adc]`, without the keys of the converter.
@@ -119,59 +124,40 @@ pub const ADC: &[Field] = &[
         Default::Text("difference"),
         "whether the two currents of a weight are subtracted before conversion, or each is converted",
     ),
-];
-
-/// Keys of mapping schemes that are known and not there yet.
-pub const CROSSBAR_LATER: &[Field] = &[
     Field::new(
-        "reference",
-        Kind::Choice(&["mirror", "column"]),
-        Default::Text("mirror"),
-        "what a single column is compared with: an ideal mirror, or a column of devices",
-    ),
-    Field::new(
-        "bits_per_cell",
+        "columns_per_adc",
         Kind::Integer,
-        Default::Integer(2),
-        "bits of a bit-sliced weight in a device",
+        Default::Integer(1),
+        "columns of a tile that take turns at one converter: more cycles, the same numbers",
     )
-    .range(1.0, 8.0),
-    Field::new("slices", Kind::Integer, Default::Integer(4), "devices of a bit-sliced weight")
-        .range(1.0, 32.0),
-];
-
-/// Keys of a section that are known and whose feature is not there yet.
-pub fn later(section: &str) -> &'static [Field] {
-    match section {
-        "crossbar" => CROSSBAR_LATER,
-        "adc" => ADC_LATER,
-        _ => &[],
-    }
-}
-
-/// Keys of converters that are known and not there yet.
-pub const ADC_LATER: &[Field] = &[
+    .range(1.0, 1e6),
     Field::new(
         "granularity",
-        Kind::Choice(&["layer", "tile"]),
+        Kind::Choice(&["layer", "tile", "column"]),
         Default::Text("layer"),
-        "what shares a calibrated range",
+        "what shares a calibrated range: a layer, a tile, a bit line of a tile",
+    ),
+    Field::new(
+        "range_fit",
+        Kind::Choice(&["percentile", "least-squares"]),
+        Default::Text("percentile"),
+        "how a calibrated range is found: a percentile of the currents, or the least squared error of their codes",
     ),
     Field::new(
         "percentile",
         Kind::Real,
         Default::Real(100.0),
-        "percentile of the currents that is the calibrated range",
+        "percentile of the currents' magnitudes that is the calibrated range; 100: the largest",
     )
     .unit("%")
-    .range(0.0, 100.0),
+    .range(f64::MIN_POSITIVE, 100.0),
     Field::new(
         "calibration",
         Kind::Choice(&["data", "random"]),
         Default::Text("data"),
-        "inputs with which the range is calibrated",
+        "inputs with which ranges and the scale of inputs are calibrated: what layers see in the digital network for the first images of [data], or random",
     ),
-    Field::new("calibration_samples", Kind::Integer, Default::Integer(8), "how many such inputs")
+    Field::new("calibration_samples", Kind::Integer, Default::Integer(8), "how many such images or inputs")
         .range(1.0, 1e9),
 ];
 
@@ -294,7 +280,7 @@ pub const TUNE: &[Field] = &[
         "samples",
         Kind::Integer,
         Default::Integer(8),
-        "random inputs of the fit of a layer's gain; 0: analytic",
+        "inputs or images of the fit of a layer's gain; 0: analytic",
     )
     .range(0.0, 1e6),
     Field::new(
@@ -308,7 +294,7 @@ pub const TUNE: &[Field] = &[
         "inputs",
         Kind::Choice(&["uniform", "data"]),
         Default::Text("uniform"),
-        "random inputs, or those that the layer sees in the digital network",
+        "random inputs, or what the layer sees in the digital network for the first images of [data]",
     ),
 ];
 
@@ -368,12 +354,12 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
 
 /// `[crossbar]` with the keys of all mapping schemes.
 pub fn crossbar_fields(registry: &Registry) -> Vec<Field> {
-    union(CROSSBAR, registry.schemes().iter().map(|entry| entry.fields).chain([CROSSBAR_LATER]))
+    union(CROSSBAR, registry.schemes().iter().map(|entry| entry.fields))
 }
 
 /// `[adc]` with the keys of all converters.
 pub fn adc_fields(registry: &Registry) -> Vec<Field> {
-    union(ADC, registry.converters().iter().map(|entry| entry.fields).chain([ADC_LATER]))
+    union(ADC, registry.converters().iter().map(|entry| entry.fields))
 }
 
 fn union<'a>(own: &[Field], others: impl Iterator<Item = &'a [Field]>) -> Vec<Field> {

@@ -12,7 +12,7 @@ pub struct StepSummary {
     pub index: usize,
     /// Its kind.
     pub kind: String,
-    /// The array: 0 the positive or only one, 1 the negative one.
+    /// The array, in the order of the scheme: of a double column 0 the positive one, 1 the negative one.
     pub array: usize,
     /// What it did, in numbers.
     pub effects: Vec<EffectSummary>,
@@ -91,9 +91,9 @@ pub struct LayerReport {
     pub tiles: usize,
     /// Devices on all tiles of all arrays.
     pub devices: usize,
-    /// Devices in use.
+    /// Devices in use: those that hold a weight or are a reference.
     pub devices_used: usize,
-    /// Share of the devices that is in use, 0 to 1.
+    /// Share of the tiles' devices that hold a weight, 0 to 1.
     pub utilisation: Option<f64>,
     /// Largest weight of the range.
     pub w_max: Option<f64>,
@@ -113,6 +113,20 @@ pub struct LayerReport {
     pub relative_error: Option<f64>,
     /// Full name of its node.
     pub node: String,
+    /// Devices in use for each weight.
+    pub devices_per_weight: Option<f64>,
+    /// Converters: one for so many columns of every tile as take turns.
+    pub converters: Option<usize>,
+    /// Codes that they make for one input vector.
+    pub conversions_per_vector: Option<usize>,
+    /// Conversions one after the other for one input vector.
+    pub cycles_per_vector: Option<usize>,
+    /// Codes made over all samples.
+    pub conversions: Option<u64>,
+    /// The least and the largest calibrated full scale, in ampere.
+    pub full_scale: Option<[f64; 2]>,
+    /// The calibrated scale of the inputs, in units of the input a volt.
+    pub input_scale: Option<f64>,
     /// Size of the tiles.
     pub tile: Option<[usize; 2]>,
     /// Devices drawn again at fabrication because no such device is possible.
@@ -160,6 +174,13 @@ pub fn layer_reports(
             stuck: None,
             relative_error: None,
             node: layer.node.clone(),
+            devices_per_weight: None,
+            converters: None,
+            conversions_per_vector: None,
+            cycles_per_vector: None,
+            conversions: None,
+            full_scale: None,
+            input_scale: None,
             tile: None,
             devices_redrawn: None,
             weights_clipped: None,
@@ -168,12 +189,10 @@ pub fn layer_reports(
             nonidealities: Vec::new(),
         };
         if let Some(matrix) = memristive.mapped(index) {
-            let (found, layout) = (matrix.report(), matrix.layout());
+            let found = matrix.report();
             let read = reads.get(index).copied().unwrap_or_default();
             fill(&mut report, found, read);
-            report.tiles = layout.tile_count();
-            report.tile = Some(layout.tile_shape());
-            report.utilisation = Some(layout.utilisation());
+            report.tile = Some(matrix.layout().tile_shape());
             report.relative_error = errors.get(index).copied().flatten();
             let name = &layer.name;
             warnings.extend(found.warnings.iter().map(|warning| format!("layer {name}: {warning}")));
@@ -190,17 +209,29 @@ pub fn layer_reports(
 
 fn fill(report: &mut LayerReport, found: &MatrixReport, read: ReadReport) {
     report.patched = true;
-    report.devices = found.devices;
-    report.devices_used = found.devices_used;
+    let cost = &found.footprint;
+    report.tiles = cost.tiles;
+    report.devices = cost.devices;
+    report.devices_used = cost.devices_used;
+    report.devices_per_weight = Some(cost.devices_per_weight);
+    report.utilisation = Some(cost.utilisation);
     report.w_max = Some(found.w_max);
     report.gain = Some(found.gain);
     report.intercept = Some(found.intercept);
     report.r2 = found.r2;
     let codes = read.conversions;
     report.adc_clipped = (codes.codes > 0).then(|| codes.clipped as f64 / codes.codes as f64);
-    report.write_clipped = Some(found.write_clipped as f64 / found.devices_used.max(1) as f64);
+    report.write_clipped = Some(found.write_clipped as f64 / cost.devices_used.max(1) as f64);
     report.stuck = Some(found.stuck);
     report.devices_redrawn = Some(found.redrawn);
+    if let Some(cost) = found.converters {
+        report.converters = Some(cost.converters);
+        report.conversions_per_vector = Some(cost.conversions_per_vector);
+        report.cycles_per_vector = Some(cost.cycles_per_vector);
+        report.conversions = Some(codes.codes);
+    }
+    report.full_scale = found.full_scale;
+    report.input_scale = found.input_scale;
     report.weights_clipped = Some(found.weights_clipped);
     report.inputs_clipped = Some(read.inputs_clipped);
     report.programming = found.programming.as_ref().map(ProgrammingSummary::from);

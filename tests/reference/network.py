@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from crossbar import F32, F64, CrossbarLayer
+from crossbar import F32, F64, CrossbarLayer, chain
 
 # ---------------------------------------------------------------- settings
 
@@ -27,10 +27,16 @@ DEFAULTS = {
         "weight_floor": "zero",
         "group_packing": "separate",
         "unused": "full",
+        "reference": "mirror",
+        "bits_per_cell": 2,
+        "slices": 4,
+        "sign": "differential",
     },
     "input": {"max_voltage": 0.3, "scale": "always", "bits": 0, "serial": False},
     # A missing [adc] is an ideal converter.
-    "adc": {"bits": 0, "method": "linear", "range": "dynamic", "read": "difference", "overflow_rate": 0.0},
+    "adc": {"bits": 0, "method": "linear", "range": "dynamic", "read": "difference", "overflow_rate": 0.0,
+            "gain_error": 0.0, "offset_error": 0.0, "nonlinearity": 0.0, "columns_per_adc": 1,
+            "granularity": "layer", "range_fit": "percentile", "percentile": 100.0, "calibration": "data", "calibration_samples": 8},
     "program": {"method": "direct"},
     "tune": {"samples": 0, "per": "layer", "intercept": False, "inputs": "uniform"},
 }
@@ -63,7 +69,10 @@ def settings_of_layer(experiment, short, node):
     tables["r_off"] = float(tables["device"].get("r_off", r_off))
     tables["nonideality"] = entries
     tables["patch"] = patch
-    assert tables["tune"]["samples"] == 0, "only the analytic gain is simulated"
+    needs_data = tables["adc"]["range"] == "calibrated" or tables["input"]["scale"] == "calibrated"
+    assert not needs_data or tables["adc"]["calibration"] == "data", "random inputs are not simulated"
+    assert tables["adc"]["range_fit"] == "percentile"
+    assert tables["tune"]["samples"] == 0 or tables["tune"]["inputs"] == "data", "random inputs are not simulated"
     return tables
 
 
@@ -99,8 +108,10 @@ def patches(x, kernel, strides, pads, dilations, groups):
 class Network:
     """A trained network; with an experiment its linear layers are on crossbars, else they are exact f64 products."""
 
-    def __init__(self, path, experiment=None):
+    def __init__(self, path, experiment=None, calibration=None):
+        """`calibration(n)` gives n images with whose layer inputs something is calibrated or tuned."""
         self.graph = onnx.load(path).graph
+        self.path, self.calibration, self.seen = path, calibration, None
         self.experiment = experiment
         self.constants = {i.name: numpy_helper.to_array(i) for i in self.graph.initializer}
         for node in self.graph.node:
@@ -140,16 +151,39 @@ class Network:
         short, full = self.names(node)
         short += part
         cfg = settings_of_layer(self.experiment, short, full) if self.experiment else None
+        if self.seen is not None:
+            # Recording: the digital network as memtorch computes it.
+            self.seen.setdefault(short, []).append((samples, vectors, owner))
+            return chain(vectors(samples), weights.astype(F32))
         if cfg is None or not cfg["patch"]:
             return (vectors(samples).astype(F64) @ weights.astype(F64)).astype(F32)
         if short not in self.layers:
             self.layers[short] = CrossbarLayer(weights, cfg)
+            self.measure(short, self.layers[short], weights)
         layer = self.layers[short]
         layer.adc.flip = self.flip
         v, s = layer.volts(samples)
         y = layer.product(vectors(v), s, owner)
         self.near = self.near + layer.near
         return y
+
+    def measure(self, short, layer, weights):
+        """Calibrates and tunes a layer with what it sees in the digital network."""
+        cfg = layer.cfg
+        counts = [cfg["tune"]["samples"], 0]
+        if cfg["adc"]["range"] == "calibrated" or cfg["input"]["scale"] == "calibrated":
+            counts[1] = cfg["adc"]["calibration_samples"]
+        if counts[1]:
+            layer.calibrate(self.recorded(counts[1])[short])
+        if counts[0]:
+            layer.tune(self.recorded(counts[0])[short], weights)
+
+    def recorded(self, count):
+        fold = {"model": {"fold_batch_norm": self.experiment.get("model", {}).get("fold_batch_norm", False)}}
+        digital = Network(self.path, {**fold, "device": {"model": "vteam"}})
+        digital.seen = {}
+        digital.run(self.calibration(count))
+        return digital.seen
 
     def conv(self, node, x):
         weight = self.constants[node.input[1]]

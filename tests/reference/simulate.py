@@ -12,8 +12,8 @@ gives logits that memtorch must reproduce. `crossbar.py` has the physics,
     simulate.py digital                           the plain networks against models/figures.json
 
 Needs numpy and onnx. Deterministic settings only: nothing here draws a random
-number, so tuning is analytic (`tune.samples = 0`) and the only entry of
-`[[nonideality]]` is `states`.
+number, so what is measured is measured on data (`tune.samples = 0`, or
+`tune.inputs = "data"`) and the only entry of `[[nonideality]]` is `states`.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def model_of(case):
 
 
 def simulate(experiment, count):
-    network = Network(ROOT / experiment["model"]["onnx"], experiment)
+    network = Network(ROOT / experiment["model"]["onnx"], experiment, images)
     return network.run(images(count)), network
 
 
@@ -94,7 +94,8 @@ def command_cases(args):
     cases = json.loads(args.cases.read_text())
     golden = args.cases.parent / "golden"
     golden.mkdir(exist_ok=True)
-    borderline, failed = {}, 0
+    kept = golden / "borderline.json"
+    borderline, failed = json.loads(kept.read_text()) if args.only and kept.exists() else {}, 0
     digital = {}
     for case in cases:
         if args.only and not fnmatch.fnmatch(case["name"], args.only):
@@ -112,7 +113,7 @@ def command_cases(args):
         if args.binary:
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
-                (folder / "e.toml").write_text(text.replace(model_of(case), f"{ROOT}/{model_of(case)}", 1))
+                (folder / "e.toml").write_text(text.replace(model_of(case), f"{ROOT}/{model_of(case)}", 1).replace("@DATA@", f"{ROOT}/data"))
                 np.save(folder / "x.npy", images(case["images"]))
                 done = subprocess.run([args.binary, "infer", ROOT / model_of(case), "--input", folder / "x.npy",
                                        "--out", folder / "y.npy", "--experiment", folder / "e.toml"], capture_output=True, text=True)

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use memtorch_crossbar::backend::CpuBackend;
-use memtorch_crossbar::{ArrayBackend, Ideal, TileShape};
+use memtorch_crossbar::{ArrayBackend, TileShape};
 use memtorch_devices::{DeviceSpec, models};
-use memtorch_map::{
-    Adc, DoubleColumn, Hardware, InputScale, InputStage, PerWhat, ReadMode, Tuning, WeightRange,
-};
+use memtorch_map::{Hardware, Tuning};
 #[cfg(feature = "onnx")]
 use memtorch_nn::{Executable, ImportOptions, Network};
 use memtorch_nn::{Samples, Tensor};
@@ -115,16 +113,9 @@ pub(crate) fn nearly_ideal(tile: usize) -> Hardware {
     let vteam = models::MODELS.iter().find(|m| m.name == "vteam").unwrap();
     let table = Table::from_iter([("r_on", Value::Real(1e3)), ("r_off", Value::Real(1e9))]);
     Hardware {
-        device: DeviceSpec::configure(vteam, &table).unwrap(),
         tile: TileShape::Sized { word_lines: tile, bit_lines: tile },
-        scheme: Arc::new(DoubleColumn),
-        wires: memtorch_map::Wires::default(),
-        weight_range: WeightRange::default(),
-        input: InputStage { max_voltage: 0.3, scale: InputScale::Always, bits: 0 },
-        adc: Adc { converter: Arc::new(Ideal), read: ReadMode::Difference },
-        writer: memtorch_map::Writer::Direct,
-        nonidealities: Vec::new(),
-        tuning: Tuning { samples: 0, per: PerWhat::Layer, intercept: false },
+        tuning: Tuning { samples: 0, ..Tuning::default() },
+        ..Hardware::new(DeviceSpec::configure(vteam, &table).unwrap())
     }
 }
 

@@ -319,7 +319,7 @@ impl<'a> Conversion<'a> {
                 FullScale::Fixed(full_scale) => Known::Fixed(linear(bits), full_scale),
                 FullScale::PerTile(list) => Known::PerTile(linear(bits), list),
                 FullScale::Dynamic { overflow_rate: 0.0 } => Known::Dynamic(linear(bits)),
-                FullScale::Dynamic { .. } => return Self::Own(converter),
+                FullScale::Dynamic { .. } | FullScale::PerLine(_) => return Self::Own(converter),
             },
             None => return Self::Own(converter),
         })

@@ -303,6 +303,7 @@ impl Hardware {
             calibration: Calibration::default(),
             nonidealities: Vec::new(),
             tuning: Tuning::default(),
+            writer: Writer::Direct,
         }
     }
 

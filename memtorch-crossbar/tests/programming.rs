@@ -508,7 +508,7 @@ fn what_is_not_possible_is_an_error() {
         (&|p| p.max_pulses = 0, "max_pulses"),
         (&|p| p.passes = 0, "passes"),
         (&|p| p.scheme = PulseScheme::Incremental { step: 0.0, limit: 1.0 }, "voltage_step"),
-        (&|p| p.scheme = PulseScheme::Incremental { step: 0.1, limit: 0.1 }, "voltage_limit"),
+        (&|p| p.scheme = PulseScheme::Incremental { step: 0.1, limit: 0.9 }, "voltage_limit"),
         (&|p| p.resistances.line = -1.0, "line_resistance = -1"),
         (&|p| p.verify.noise = -0.1, "read_noise"),
     ];
@@ -590,4 +590,30 @@ fn bounds_are_drawn_anew_at_each_change_of_polarity() {
         assert!(turns > 100, "{turns}");
         assert_eq!(report.cycles, turns as u64);
     }
+}
+
+#[test]
+fn incremental_pulses_rise_and_start_again_at_a_change_of_polarity() {
+    let device: Arc<dyn Device> = Arc::new(Vteam::default());
+    let mut programmer = fixed(-0.21, 0.06, 50);
+    programmer.scheme = PulseScheme::Incremental { step: 0.05, limit: 1.5 };
+    programmer.record = true;
+    let mut array = started(device.clone(), [10, 20]);
+    let report = program(&programmer, &mut array, &targets(&*device, 200));
+    let (mut last, mut most, mut changes) = (None, 0, 0);
+    for pulse in &report.record {
+        let sets = pulse.applied < 0.0;
+        let run = match last {
+            Some((device, set, run)) if device == pulse.device && set == sets => run + 1,
+            other => {
+                changes += usize::from(other.is_some_and(|(device, ..)| device == pulse.device));
+                0
+            }
+        };
+        let expected = if sets { -0.21 } else { 0.06 } * f64::min(1.0 + 0.05 * f64::from(run), 1.5);
+        assert!((pulse.applied / expected - 1.0).abs() < 1e-12, "{pulse:?}, expected {expected} V");
+        last = Some((pulse.device, sets, run));
+        most = most.max(run);
+    }
+    assert!(most > 10 && changes > 20, "{most} {changes}");
 }

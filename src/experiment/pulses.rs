@@ -40,7 +40,7 @@ impl PulseOptions {
     /// The programmer for a model.
     ///
     /// A pulse width that is given makes all pulses alike; without one, and without a scheme, widths adapt from
-    /// one time step. `incremental` rises by a twentieth of the larger voltage, up to twice that voltage.
+    /// one time step. `incremental` rises by a twentieth of the first voltage, up to twice that voltage.
     pub(crate) fn programmer(&self, device: &dyn Device) -> Result<Programmer, CrossbarError> {
         let own = device.pulses();
         let voltage = |what: &str, given: Option<f64>, own: Option<f64>| {
@@ -58,7 +58,6 @@ impl PulseOptions {
         };
         let steps = own.filter(|_| ["fixed", "open-loop"].contains(&word)).map_or(1, |own| own.steps);
         let width = self.pulse_width.unwrap_or(f64::from(steps) * device.time_step());
-        let larger = set.abs().max(reset.abs());
         let adaptive = word == "adaptive";
         for (what, given, scheme) in [
             ("voltage_step", self.voltage_step.is_some(), "incremental"),
@@ -71,8 +70,8 @@ impl PulseOptions {
         }
         let scheme = match word {
             "incremental" => PulseScheme::Incremental {
-                step: self.voltage_step.unwrap_or(0.05 * larger),
-                limit: self.voltage_limit.unwrap_or(2.0 * larger),
+                step: self.voltage_step.unwrap_or(0.05),
+                limit: self.voltage_limit.unwrap_or(2.0),
             },
             _ if adaptive => match self.longest_pulse {
                 Some(longest) => PulseScheme::Adaptive { longest },

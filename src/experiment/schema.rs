@@ -213,18 +213,16 @@ pub const PROGRAM: &[Field] = &[
         "voltage_step",
         Kind::Real,
         Default::Absent,
-        "rise from pulse to pulse of scheme incremental; absent: a twentieth of the larger voltage",
+        "rise from pulse to pulse of scheme incremental, as a share of the first voltage; absent: 0.05",
     )
-    .unit("V")
     .range(f64::MIN_POSITIVE, f64::INFINITY),
     Field::new(
         "voltage_limit",
         Kind::Real,
         Default::Absent,
-        "largest voltage of scheme incremental; absent: twice the larger voltage",
+        "largest voltage of scheme incremental, as a multiple of the first; absent: 2",
     )
-    .unit("V")
-    .range(f64::MIN_POSITIVE, f64::INFINITY),
+    .range(1.0, f64::INFINITY),
     Field::new(
         "longest_pulse",
         Kind::Integer,

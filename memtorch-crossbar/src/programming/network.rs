@@ -140,3 +140,58 @@ impl Network {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memtorch_devices::models::{StanfordPku, Vteam};
+    use memtorch_devices::{Device, DeviceSpec, Stream};
+
+    use super::*;
+    use crate::programming::rules::Rules;
+    use crate::programming::{Cell, Order, Resistances};
+    use crate::{Array, Layout, TileShape};
+
+    /// While devices move a little from pulse to pulse, the voltages that are kept stay as near to those of a
+    /// network solved at every pulse as was asked for.
+    #[test]
+    fn kept_voltages_are_as_near_as_they_must_be() {
+        let fine = StanfordPku { time_step: 1e-12, ..StanfordPku::default() };
+        let models: [(Arc<dyn Device>, f64, f64); 2] =
+            [(Arc::new(Vteam::default()), -0.2, 0.05), (Arc::new(fine), 1.2, 1.3)];
+        for (device, applied, moving) in models {
+            let stream = Stream::root(8, 0);
+            let (m, n, allowed) = (12, 10, 0.02);
+            let layout = Layout::new(1, m, n, TileShape::Layer).unwrap();
+            let (mut array, _) = Array::fabricate(layout, &DeviceSpec::new(device.clone()), stream).unwrap();
+            let uniform = |k: usize, turn: u32| stream.at([k as u32, turn, 0]).uniform();
+            let (low, high) = (1.0 / device.r_off(), 1.0 / device.r_on());
+            for (k, g) in array.conductances_mut().iter_mut().enumerate() {
+                *g = low + (high - low) * uniform(k, 0);
+            }
+            let mut programmer = Programmer::of(&*device).unwrap();
+            programmer.cell = Cell::Passive { bias: Bias::Half, order: Order::RowMajor };
+            programmer.resistances = Resistances { source: 3.0, line: 0.3, transistor: 0.0 };
+            programmer.voltage_error = allowed;
+            let rules = Rules::new(&programmer, &*device).unwrap();
+            let mut cells = Cells::of(&array, 0..m * n, &rules, stream);
+            let mut kept = Network::new([m, n], Bias::Half, &programmer);
+            programmer.voltage_error = 0.0;
+            let mut exact = Network::new([m, n], Bias::Half, &programmer);
+            let (mut some, mut all, mut largest) = (Vec::new(), Vec::new(), 0.0f64);
+            for turn in 1..=40u32 {
+                kept.voltages(&cells, [3, 6], applied, &mut some).unwrap();
+                exact.voltages(&cells, [3, 6], applied, &mut all).unwrap();
+                let off = some.iter().zip(&all).fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
+                largest = largest.max(off / applied.abs());
+                let devices: Vec<usize> = (0..m * n).collect();
+                let volts: Vec<f64> = devices.iter().map(|k| moving * uniform(*k, turn)).collect();
+                cells.pulse(&devices, &volts, 1);
+            }
+            assert!(largest > 0.0 && largest <= allowed, "{}: {largest}", device.name());
+            let (name, solved) = (device.name(), kept.solutions);
+            assert!(3 * solved < 2 * exact.solutions, "{name}: {solved} of {}", exact.solutions);
+        }
+    }
+}

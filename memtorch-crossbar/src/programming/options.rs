@@ -10,12 +10,12 @@ use crate::{Array, CrossbarError};
 pub enum PulseScheme {
     /// All pulses of a polarity are alike.
     Fixed,
-    /// Each pulse of a polarity is `step` volt higher than the one before it (incremental step pulse
-    /// programming), up to `limit` volt; a change of polarity starts again at the first voltage.
+    /// Each pulse of a polarity is higher than the one before it (incremental step pulse programming); a change of
+    /// polarity starts again at the first voltage.
     Incremental {
-        /// Rise from pulse to pulse in V, positive.
+        /// Rise from pulse to pulse, as a share of the first voltage, positive.
         step: f64,
-        /// Largest magnitude in V.
+        /// The largest voltage, as a multiple of the first.
         limit: f64,
     },
     /// A pulse is twice as long as the one before it where that left at least four times of what it closed, and

@@ -27,6 +27,8 @@ pub(super) struct Visit {
     last: Pulse,
     /// How often the error changed its sign.
     changes: u32,
+    /// Pulses since the polarity changed.
+    run: u32,
     /// Whether the last pulse changed nothing.
     unmoved: bool,
     /// Whether there are no more pulses.
@@ -45,6 +47,7 @@ impl Visit {
             error: 0.0,
             last,
             changes: 0,
+            run: 0,
             unmoved: false,
             done: false,
             near: false,
@@ -132,10 +135,9 @@ impl Rules {
         };
         match options.scheme {
             PulseScheme::Incremental { step, limit } => {
-                let first = set.abs().max(reset.abs());
-                number("voltage_step", step, positive(step), "a positive number of volt")?;
-                let least = format!("at least the first voltage, {first} V");
-                number("voltage_limit", limit, limit >= first && limit.is_finite(), &least)?;
+                number("voltage_step", step, positive(step), "a positive share of the first voltage")?;
+                let right = limit >= 1.0 && limit.is_finite();
+                number("voltage_limit", limit, right, "at least 1, the first voltage")?;
             }
             PulseScheme::Adaptive { longest } => {
                 number("longest_pulse", longest.into(), longest >= 1, "at least 1 width")?;
@@ -228,14 +230,16 @@ impl Rules {
         if visit.done {
             return None;
         }
+        visit.run = if first || changed { 0 } else { visit.run + 1 };
         let sets = error > 0.0;
         let start = if sets { self.set } else { self.reset };
         let pulse = match self.scheme {
             _ if first || changed => Pulse { voltage: start, steps: self.width, sets },
             PulseScheme::Fixed | PulseScheme::OpenLoop => visit.last,
             PulseScheme::Incremental { step, limit } => {
-                let size = (visit.last.voltage.abs() + step).min(limit);
-                Pulse { voltage: size.copysign(start), steps: self.width, sets }
+                // From the number of the pulse, so that no rounding adds up.
+                let times = (1.0 + step * f64::from(visit.run)).min(limit);
+                Pulse { voltage: start * times, steps: self.width, sets }
             }
             PulseScheme::Adaptive { longest } => {
                 let (closed, left) = (visit.error.abs() - error.abs(), error.abs());

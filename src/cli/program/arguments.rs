@@ -47,11 +47,11 @@ pub(crate) struct Program {
     /// Length of a pulse (of the shortest, where they differ), a multiple of the time step
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub(crate) pulse_width: Option<f64>,
-    /// Rise of the voltage from pulse to pulse, with --scheme incremental [default: a twentieth of the larger]
-    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    /// Rise from pulse to pulse as a share of the first voltage, with --scheme incremental [default: 0.05]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub(crate) voltage_step: Option<f64>,
-    /// Largest voltage, with --scheme incremental [default: twice the larger]
-    #[arg(long, value_name = "V", allow_negative_numbers = true)]
+    /// Largest voltage as a multiple of the first, with --scheme incremental [default: 2]
+    #[arg(long, value_name = "F", allow_negative_numbers = true)]
     pub(crate) voltage_limit: Option<f64>,
     /// Longest pulse in widths, with --scheme adaptive [default: 1024]
     #[arg(long, value_name = "N")]

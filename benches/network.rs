@@ -1,7 +1,8 @@
 //! Whole networks: what a person waits for.
 //!
 //! `cargo bench --bench network` times one batch of 64 images of Fashion-MNIST on one thread: digitally, on
-//! crossbars with 8-bit converters, and the patching of the network (all tiles programmed, the gain analytic).
+//! crossbars with 8-bit converters (also with a calibrated range for every bit line, and with inputs bit by bit), and the
+//! patching of the network (all tiles programmed, the gain analytic).
 //! Beside each time stands what it makes in images a second.
 
 use std::hint::black_box;
@@ -33,10 +34,19 @@ fn images() -> Tensor {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     let registry = Registry::with_defaults();
-    let text =
-        "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[adc]\nbits = 8\n[tune]\nsamples = 0\n";
-    let document = Document::parse(text, std::path::Path::new("bench.toml")).expect("it is TOML");
-    let experiment = Experiment::resolve(document, &registry).expect("it is an experiment");
+    let hardware = |more: &str| {
+        let text = format!(
+            "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[tune]\nsamples = 0\n[adc]\nbits = 8\n{more}"
+        );
+        let document = Document::parse(&text, std::path::Path::new("bench.toml")).expect("it is TOML");
+        Experiment::resolve(document, &registry).expect("it is an experiment")
+    };
+    let calibrated = "range = \"calibrated\"\ngranularity = \"column\"\ncalibration = \"random\"\n";
+    let experiments = [
+        ("8-bit ADC", hardware("")),
+        ("calibrated columns", hardware(calibrated)),
+        ("8 bits one by one", hardware("[input]\nbits = 8\nserial = true\n")),
+    ];
     let backend = Arc::new(CpuBackend::new());
     let input = images();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
@@ -45,18 +55,18 @@ fn main() {
         let path = root.join(format!("models/fmnist-{name}.onnx"));
         let network =
             Arc::new(Network::from_onnx_file(path, &ImportOptions::default()).expect("it is a network"));
-        let plans = experiment.plan(network.layers(), &registry).expect("all layers can be planned");
-        let patch = || {
+        let patch = |experiment: &Experiment| {
+            let plans = experiment.plan(network.layers(), &registry).expect("all layers can be planned");
             let choices = plans.iter().map(|plan| plan.choice()).collect();
             Executable::new(network.clone(), choices, Stream::root(0, 0), backend.clone())
                 .expect("it is patched")
         };
         let digital = Executable::digital(network.clone(), backend.clone()).expect("it runs");
-        let memristive = patch();
+        let memristive = experiments.each_ref().map(|(name, experiment)| (*name, patch(experiment)));
         let mut group = criterion.benchmark_group(format!("{name}, 1 thread"));
-        group.bench_function("patch", |b| b.iter(|| pool.install(|| black_box(patch()))));
+        group.bench_function("patch", |b| b.iter(|| pool.install(|| black_box(patch(&experiments[0].1)))));
         group.throughput(Throughput::Elements(BATCH as u64));
-        for (path, executable) in [("digital", &digital), ("8-bit ADC", &memristive)] {
+        for (path, executable) in [("digital", digital)].into_iter().chain(memristive) {
             group.bench_function(format!("{path}, {BATCH} images"), |b| {
                 b.iter(|| pool.install(|| executable.run(&[("input", input.clone())]).expect("it runs")));
             });

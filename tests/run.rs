@@ -284,6 +284,49 @@ fn the_template_runs_once_its_paths_are_right_and_says_the_defaults() {
     assert!(again.stderr.contains("--force"), "{}", again.stderr);
 }
 
+/// What layers see in the digital network calibrates their converters and tunes their tiles, and the report says what
+/// it costs.
+#[test]
+fn layers_are_calibrated_and_tuned_with_the_images_of_the_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let hardware = "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[crossbar]\nscheme = \"offset-column\"\n\
+        remapping = \"both\"\n[input]\nbits = 6\nserial = true\n[adc]\nbits = 9\nrange = \"calibrated\"\n\
+        granularity = \"tile\"\ncolumns_per_adc = 8\n[tune]\nper = \"tile\"\ninputs = \"data\"\n\
+        [[nonideality]]\nkind = \"stuck\"\nhrs = 0.02\n";
+    let text = experiment("lenet5", hardware);
+    let results = run(folder.path(), &text, "a", &["--limit", "16"]);
+    let json: serde_json::Value = serde_json::from_str(&results).unwrap();
+    for layer in json["layers"].as_array().unwrap() {
+        let [least, most] = [0, 1].map(|i| layer["full_scale"][i].as_f64().unwrap());
+        assert!(0.0 < least && least <= most && most < 1.0, "{layer}");
+        let columns = layer["columns"].as_u64().unwrap();
+        let turns = 8.min(columns + 1);
+        assert_eq!(layer["cycles_per_vector"], 6 * turns);
+        assert_eq!(
+            layer["converters"].as_u64().unwrap(),
+            layer["tiles"].as_u64().unwrap() * (columns + 1).div_ceil(8)
+        );
+        assert!(layer["r2"].as_f64().unwrap() > 0.5, "{layer}");
+        let [before, after] = [0, 1].map(|i| layer["remapping"][i].as_f64().unwrap());
+        assert!(after < before, "{layer}");
+        let per_weight = layer["devices_per_weight"].as_f64().unwrap();
+        assert!((per_weight - (1.0 + 1.0 / columns as f64)).abs() < 1e-9, "{per_weight}");
+    }
+    // Images that are looked at do not change those that calibrate; the resolved experiment is the same one.
+    let fewer = run(folder.path(), &text, "b", &["--limit", "5"]);
+    let fewer: serde_json::Value = serde_json::from_str(&fewer).unwrap();
+    assert_eq!(fewer["layers"][2]["full_scale"], json["layers"][2]["full_scale"]);
+    let resolved = std::fs::read_to_string(folder.path().join("a/experiment.toml")).unwrap();
+    assert_eq!(run(folder.path(), &resolved, "c", &[]), results);
+    // Without images there is nothing to calibrate with.
+    std::fs::write(folder.path().join("none.toml"), hardware).unwrap();
+    let model = file("models/fmnist-lenet5.onnx");
+    let images = file("tests/reference/images.npy");
+    let arguments = ["infer", &model, "--input", &images, "--out", "y.npy", "--experiment", "none.toml"];
+    let ran = memtorch_in(folder.path(), &arguments);
+    assert!(ran.code == 1 && ran.stderr.contains("[data]"), "{}", ran.stderr);
+}
+
 #[test]
 fn the_table_of_keys_is_that_of_the_schema() {
     let path = common::root().join("docs/experiment.md");

@@ -44,6 +44,22 @@ pub enum GroupPacking {
     BlockDiagonal,
 }
 
+/// Which lines of a tile are permuted so that devices that cannot be written fall where they hurt least. The
+/// digital side undoes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remapping {
+    /// None.
+    #[default]
+    None,
+    /// Word lines.
+    Rows,
+    /// Bit lines.
+    Columns,
+    /// Both.
+    Both,
+}
+
 /// How weights are scaled to the range of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WeightRange {
@@ -269,6 +285,8 @@ pub struct Hardware {
     pub scheme: Arc<dyn MappingScheme>,
     /// How groups share tiles.
     pub packing: GroupPacking,
+    /// How weights avoid devices that are stuck when the array is fabricated.
+    pub remapping: Remapping,
     /// What resistance there is besides the devices.
     pub wires: Wires,
     /// How weights are scaled.
@@ -296,14 +314,15 @@ impl Hardware {
             tile: TileShape::Sized { word_lines: 128, bit_lines: 128 },
             scheme: Arc::new(DoubleColumn),
             packing: GroupPacking::default(),
+            remapping: Remapping::default(),
             wires: Wires::default(),
             weight_range: WeightRange::default(),
             input: InputStage::default(),
             adc: Adc::default(),
+            writer: Writer::Direct,
             calibration: Calibration::default(),
             nonidealities: Vec::new(),
             tuning: Tuning::default(),
-            writer: Writer::Direct,
         }
     }
 

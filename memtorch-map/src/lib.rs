@@ -10,6 +10,7 @@ mod probe;
 mod program;
 mod range;
 mod read;
+mod remap;
 mod report;
 mod scheme;
 mod sliced;
@@ -18,7 +19,7 @@ mod tune;
 pub use error::MapError;
 pub use hardware::{
     Adc, Arrays, CalibratedRange, Calibration, Entry, GroupPacking, Hardware, InputScale, InputStage,
-    PerWhat, ProbeInputs, RangeFit, ReadMode, Tuning, WeightFloor, WeightRange, Wires, Writer,
+    PerWhat, ProbeInputs, RangeFit, ReadMode, Remapping, Tuning, WeightFloor, WeightRange, Wires, Writer,
 };
 pub use matrix::{MappedMatrix, Usage};
 pub use placement::Footprint;

@@ -119,7 +119,8 @@ impl MappedMatrix {
                 100.0 * floor
             ));
         }
-        let mut arrays = program::fabricate_and_write(&layout, &relative, hardware, stream, &mut report)?;
+        let (mut arrays, arrangement) =
+            program::fabricate_and_write(&layout, &relative, hardware, stream, &mut report)?;
         let model = &hardware.device.model;
         let gain = hardware.scheme.gain(floor) / (1.0 / model.r_on() - 1.0 / model.r_off());
         let gains: Vec<f64> = relative.w_max.iter().map(|w_max| w_max * gain).collect();
@@ -128,7 +129,7 @@ impl MappedMatrix {
         program::apply(&mut arrays, hardware, stream, &mut report, |entry| {
             entry.step.phase() != Phase::Fabrication && !entry.after_tuning
         })?;
-        let terms = read::pack(&arrays, &placement, hardware, &*backend)?;
+        let terms = read::pack(&arrays, (&placement, arrangement.as_ref()), hardware, &*backend)?;
         let reads = terms.iter().map(|term| term.reads.len()).sum();
         let mut matrix = Self {
             placement,
@@ -150,7 +151,8 @@ impl MappedMatrix {
         if hardware.nonidealities.iter().any(|entry| entry.after_tuning) {
             let arrays = Arc::make_mut(&mut matrix.arrays);
             program::apply(arrays, hardware, stream, &mut report, |entry| entry.after_tuning)?;
-            matrix.terms = Arc::new(read::pack(arrays, &placement, hardware, &*matrix.backend)?);
+            matrix.terms =
+                Arc::new(read::pack(arrays, (&placement, arrangement.as_ref()), hardware, &*matrix.backend)?);
         }
         let aged = |entry: &Entry| entry.after_tuning || hardware.tuning.samples == 0;
         if hardware.nonidealities.iter().any(|entry| entry.step.remeasures_gain() && aged(entry)) {

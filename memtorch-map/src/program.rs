@@ -6,18 +6,19 @@ use memtorch_devices::Stream;
 
 use crate::hardware::{Arrays, Entry, Hardware, Writer};
 use crate::range::{Meaning, Relative};
+use crate::remap::Arrangement;
 use crate::report::StepReport;
 use crate::{MapError, MatrixReport};
 
 /// Fabricates the arrays of a layer and writes the weights into them: steps (1) to (3), with everything
-/// that is there at fabrication.
+/// that is there at fabrication. Says where the weights lie, if not in their own order.
 pub(crate) fn fabricate_and_write(
     layout: &Layout,
     relative: &Relative,
     hardware: &Hardware,
     stream: Stream,
     report: &mut MatrixReport,
-) -> Result<Vec<Array>, MapError> {
+) -> Result<(Vec<Array>, Option<Arrangement>), MapError> {
     let devices = stream.named("device");
     let mut arrays = Vec::new();
     for index in 0..hardware.scheme.arrays() {
@@ -43,9 +44,14 @@ pub(crate) fn fabricate_and_write(
             target.push(off + (on - off) * state);
         }
     }
+    arrays.iter_mut().for_each(Array::settle);
+    let arrangement = Arrangement::find(&arrays, &targets, layout, hardware);
+    if let Some(arrangement) = &arrangement {
+        targets.iter_mut().for_each(|targets| *targets = arrangement.devices(layout, targets));
+        report.remapping = Some(arrangement.error);
+    }
     let pulses = stream.named("pulses");
     for (number, (array, targets)) in arrays.iter_mut().zip(&targets).enumerate() {
-        array.settle();
         match &hardware.writer {
             Writer::Direct => report.write_clipped += array.program(targets)?.clipped,
             Writer::Pulses(programmer) => {
@@ -64,7 +70,7 @@ pub(crate) fn fabricate_and_write(
             }
         }
     }
-    Ok(arrays)
+    Ok((arrays, arrangement))
 }
 
 /// Whether a step is meant for an array.

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use crate::MapError;
 use crate::hardware::{Hardware, ReadMode};
 use crate::placement::Placement;
+use crate::remap::Arrangement;
 use crate::scheme::Minus;
 
 /// One product of a read, and what becomes of its result.
@@ -31,7 +32,7 @@ pub(crate) struct WeighedReads {
 /// Packs what the scheme's terms read. Differences are formed in f64 and rounded once to f32.
 pub(crate) fn pack(
     arrays: &[Array],
-    placement: &Placement,
+    (placement, arrangement): (&Placement, Option<&Arrangement>),
     hardware: &Hardware,
     backend: &dyn ArrayBackend,
 ) -> Result<Vec<WeighedReads>, MapError> {
@@ -44,6 +45,10 @@ pub(crate) fn pack(
     let mut terms = Vec::new();
     let effective: Vec<Cow<'_, [f64]>> =
         arrays.iter().map(|array| effective(array, physical, hardware)).collect::<Result<_, _>>()?;
+    let effective: Vec<Cow<'_, [f64]>> = match arrangement {
+        None => effective,
+        Some(order) => effective.iter().map(|g| Cow::Owned(order.weights(physical, g))).collect(),
+    };
     // What of an array the read layout has.
     let own: Vec<Cow<'_, [f64]>> = effective.iter().map(|array| weights_only(array, placement)).collect();
     for term in hardware.scheme.terms() {

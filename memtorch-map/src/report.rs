@@ -50,6 +50,9 @@ pub struct MatrixReport {
     pub gain: f64,
     /// The constant c (likewise), in units of the output.
     pub intercept: f64,
+    /// Sum over the weights of the squared error that stuck devices cause, relative to the largest weight, before
+    /// and after lines were permuted; `None` where none were.
+    pub remapping: Option<[f64; 2]>,
     /// What the converters cost; `None` for ideal ones.
     pub converters: Option<ConverterReport>,
     /// The least and the largest calibrated full scale, in ampere; `None` where none is calibrated.

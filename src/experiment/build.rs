@@ -7,7 +7,8 @@ use memtorch_crossbar::{Converter, CrossbarError, Ideal, TileShape};
 use memtorch_devices::{Device, DeviceError, DeviceSpec};
 use memtorch_map::{
     Adc, Arrays, CalibratedRange, Calibration, Entry, GroupPacking, Hardware, InputScale, InputStage,
-    PerWhat, ProbeInputs, RangeFit, ReadMode, Tuning, Unused, WeightFloor, WeightRange, Wires, Writer,
+    PerWhat, ProbeInputs, RangeFit, ReadMode, Remapping, Tuning, Unused, WeightFloor, WeightRange, Wires,
+    Writer,
 };
 use memtorch_utils::config::{ConfigError, Field, Table, Value};
 
@@ -98,6 +99,12 @@ fn build(complete: &Complete, registry: &Registry) -> Result<Hardware, ConfigErr
         packing: match text("crossbar", "group_packing").as_str() {
             "block-diagonal" => GroupPacking::BlockDiagonal,
             _ => GroupPacking::Separate,
+        },
+        remapping: match text("crossbar", "remapping").as_str() {
+            "rows" => Remapping::Rows,
+            "columns" => Remapping::Columns,
+            "both" => Remapping::Both,
+            _ => Remapping::None,
         },
         wires: Wires {
             source_resistance: real("crossbar", "source_resistance"),

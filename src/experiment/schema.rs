@@ -81,6 +81,12 @@ pub const CROSSBAR: &[Field] = &[
         "tiles of a grouped convolution: of their own for each group, or shared",
     ),
     Field::new(
+        "remapping",
+        Kind::Choice(&["none", "rows", "columns", "both"]),
+        Default::Text("none"),
+        "lines of a tile that are permuted so that stuck devices fall where they hurt least; undone digitally",
+    ),
+    Field::new(
         "unused",
         Kind::Choice(&["full", "absent"]),
         Default::Text("full"),

@@ -123,6 +123,9 @@ pub struct LayerReport {
     pub cycles_per_vector: Option<usize>,
     /// Codes made over all samples.
     pub conversions: Option<u64>,
+    /// Sum over the weights of the squared error that stuck devices cause, relative to the largest weight, before
+    /// and after lines were permuted.
+    pub remapping: Option<[f64; 2]>,
     /// The least and the largest calibrated full scale, in ampere.
     pub full_scale: Option<[f64; 2]>,
     /// The calibrated scale of the inputs, in units of the input a volt.
@@ -179,6 +182,7 @@ pub fn layer_reports(
             conversions_per_vector: None,
             cycles_per_vector: None,
             conversions: None,
+            remapping: None,
             full_scale: None,
             input_scale: None,
             tile: None,
@@ -230,6 +234,7 @@ fn fill(report: &mut LayerReport, found: &MatrixReport, read: ReadReport) {
         report.cycles_per_vector = Some(cost.cycles_per_vector);
         report.conversions = Some(codes.codes);
     }
+    report.remapping = found.remapping;
     report.full_scale = found.full_scale;
     report.input_scale = found.input_scale;
     report.weights_clipped = Some(found.weights_clipped);

@@ -1,6 +1,8 @@
 //! `memtorch crossbar` as a person runs it, and its netlist in ngspice.
 
 mod common;
+#[path = "../memtorch-crossbar/tests/reference/mod.rs"]
+mod reference;
 
 use std::path::Path;
 use std::process::Command;
@@ -130,7 +132,7 @@ fn what_a_person_can_get_wrong() {
     write(f, "nan.npy", &[7, 5], bad.iter().copied().collect());
     write(f, "empty.npy", &[0, 5], Vec::new());
     write(f, "cube.npy", &[7, 5, 1], vec![1e-5; 35]);
-    fails(&with("negative.npy", "v.npy", "20"), &["word line 3, bit line 2", "-0.000001"]);
+    fails(&with("negative.npy", "v.npy", "20"), &["negative.npy", "word line 3, bit line 2", "-0.000001"]);
     fails(&with("nan.npy", "v.npy", "20"), &["nan.npy", "NaN", "[3, 2]"]);
     fails(&with("empty.npy", "v.npy", "20"), &["empty.npy", "not empty"]);
     fails(&with("cube.npy", "v.npy", "20"), &["cube.npy", "[7, 5, 1]"]);
@@ -143,29 +145,122 @@ fn what_a_person_can_get_wrong() {
     fails(&[&two[..], &WIRES].concat(), &["inputs of a netlist = 3", "one input"]);
 }
 
+/// Each map's darkest and brightest cells are the lowest and highest values, found without the drawing.
 #[test]
-fn a_map_is_drawn_of_every_cell() {
-    let (folder, _) = folder();
-    crossbar(folder.path(), "map", &["--plot", "m.svg"]).done();
-    let text = std::fs::read_to_string(folder.path().join("m.svg")).unwrap();
+fn a_map_has_every_cell_in_the_colour_of_its_value() {
+    let (folder, circuit) = folder();
+    let f = folder.path();
+    let mut g = circuit.conductances().to_owned();
+    g[(4, 1)] = 0.0;
+    write(f, "g.npy", &[7, 5], g.iter().copied().collect());
+    crossbar(f, "map", &["--plot", "m.svg"]).done();
+    let text = std::fs::read_to_string(f.join("m.svg")).unwrap();
     assert!(text.starts_with("<svg") && text.ends_with("</svg>\n"));
     for title in
         ["Conductance (S)", "Word-line nodes (V)", "Bit-line nodes (V)", "Voltage lost to the wires (%)"]
     {
         assert!(text.contains(title), "{title}");
     }
-    // Rectangles of unit height are cells, runs of one colour joined: they cover all four panels.
-    let cells: usize = text
-        .lines()
-        .filter(|line| line.contains("height=\"1\""))
-        .map(|line| {
-            line.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse::<usize>().unwrap()
-        })
-        .sum();
-    assert_eq!(cells, 4 * 35);
-    let ran = crossbar(folder.path(), "map", &["--plot", "m.bmp"]);
+    crossbar(f, "map", &["--plot", "m.png"]).done();
+    let image = tiny_skia::Pixmap::load_png(f.join("m.png")).unwrap();
+    // Two pixels a unit; panels of 492 x 462, cells in squares of 360 from 60, 42 on.
+    let colour = |panel: usize, (i, j): (usize, usize)| {
+        let at = |start: usize, line: usize| 2 * start as u32 + 720 * (2 * line as u32 + 1) / 14;
+        let (x, y) = (at(492 * (panel % 2) + 60, j), at(462 * (panel / 2) + 42, i));
+        let c = image.pixel(x, y).unwrap();
+        [c.red(), c.green(), c.blue()]
+    };
+    write(f, "ones.npy", &[7], vec![1.0; 7]);
+    let options = ["--word-line", "ones.npy", "--out", "i.npy", "--node-voltages", "f.npy"];
+    crossbar(f, "solve", &options).done();
+    let nodes = Array3::from_shape_vec((2, 7, 5), read(f, "f.npy").1).unwrap();
+    let (word, bit) = (nodes.index_axis(Axis(0), 0), nodes.index_axis(Axis(0), 1));
+    let lost = Array2::from_shape_fn((7, 5), |cell| 1.0 - (word[cell] - bit[cell]));
+    let (darkest, brightest, none) = ([34, 22, 86], [250, 230, 60], [221, 221, 221]);
+    for (panel, values) in [&g, &word.to_owned(), &bit.to_owned(), &lost].into_iter().enumerate() {
+        let cells = || values.indexed_iter().filter(|(cell, _)| panel > 0 || *cell != (4, 1));
+        let least = cells().min_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+        let most = cells().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+        assert_eq!(colour(panel, least), darkest, "panel {panel}, {least:?}");
+        assert_eq!(colour(panel, most), brightest, "panel {panel}, {most:?}");
+        for (cell, _) in cells() {
+            let [r, g, b] = colour(panel, cell);
+            assert!(g >= 22 && [r, g, b] != none && [r, g, b] != [255; 3], "panel {panel}, {cell:?}");
+        }
+    }
+    // An open cell conducts nothing: it has no place among logarithms.
+    assert_eq!(colour(0, (4, 1)), none);
+    let ran = crossbar(f, "map", &["--plot", "m.bmp"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("m.bmp") && ran.stderr.contains(".svg"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("m.bmp") && ran.stderr.contains(".svg or .png"), "{}", ran.stderr);
+    assert!(!f.join("m.bmp").exists());
+}
+
+/// Fault 8 of the published tool and worse: what no tool may get wrong silently.
+#[test]
+fn open_cells_shorts_and_extreme_wires_are_right_or_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let f = folder.path();
+    let run = |command: &str, source: &str, line: &str, more: &[&str]| {
+        let wires = ["--source-resistance", source, "--line-resistance", line];
+        memtorch_in(f, &[&["crossbar", command, "--conductance", "g.npy"][..], &wires, more].concat())
+    };
+    for (m, n) in [(1, 1), (1, 6), (7, 1), (6, 5)] {
+        for case in ["as it is", "open cells", "all open", "shorts"] {
+            let mut g = conductances(m, n);
+            match case {
+                "open cells" => {
+                    g.row_mut(m / 2).fill(0.0);
+                    g.column_mut(n / 2).fill(0.0);
+                }
+                "all open" => g.fill(0.0),
+                "shorts" => (g[(0, 0)], g[(m - 1, n - 1)]) = (1e9, 1e4),
+                _ => {}
+            }
+            write(f, "g.npy", &[m, n], g.iter().copied().collect());
+            let word: Vec<f64> = voltages(m, 0.3).iter().map(|v| v + 0.01).collect();
+            write(f, "v.npy", &[m], word.clone());
+            for (source, line) in
+                [("0", "0"), ("1e9", "1e9"), ("0", "1e9"), ("1e9", "0"), ("0", "5"), ("5", "0")]
+            {
+                let wiring = Wiring::new(source.parse().unwrap(), line.parse().unwrap());
+                let expected = reference::solve(&g, &wiring, &word, &vec![0.0; n]).currents;
+                let size = expected.iter().fold(0.0f64, |size, i| size.max(i.abs()));
+                let what = format!("{m} x {n}, {case}, {source} and {line} ohm");
+                let check = |found: &[f64], tolerance: f64, by: &str| {
+                    for (a, b) in found.iter().zip(&expected) {
+                        // Along lines of 1e9 ohm the currents fall by decades from cell to cell.
+                        let error = (a - b).abs() / b.abs().max(1e-3 * size);
+                        assert!(a == b || error < tolerance, "{by}: {what}: {a:e}, expected {b:e}");
+                    }
+                };
+                for method in ["auto", "reduce", "cg", "lu"] {
+                    let options = ["--word-line", "v.npy", "--out", "i.npy", "--method", method];
+                    let ran = run("solve", source, line, &options);
+                    if ran.code == 1 && (method == "cg" || method == "lu") {
+                        assert!(ran.stderr.contains("did not converge"), "{method}: {what}: {}", ran.stderr);
+                        continue;
+                    }
+                    ran.done();
+                    check(&read(f, "i.npy").1, if method == "lu" { 1e-6 } else { 1e-9 }, method);
+                }
+                run("effective", source, line, &["--out", "e.npy"]).done();
+                let effective = Array::from_shape_vec((m, n), read(f, "e.npy").1).unwrap();
+                check(&effective.t().dot(&Array::from(word.clone())).to_vec(), 1e-9, "effective");
+                // A law next to a straight line.
+                let options = ["--word-line", "v.npy", "--out", "i.npy", "--nonlinear", "1e-5"];
+                let ran = run("solve", source, line, &options);
+                if ran.code == 1 {
+                    assert!(ran.stderr.contains("did not converge"), "{what}: {}", ran.stderr);
+                } else {
+                    ran.done();
+                    check(&read(f, "i.npy").1, 1e-8, "nonlinear");
+                }
+                run("netlist", source, line, &["--word-line", "v.npy", "--out", "f.cir"]).done();
+                run("map", source, line, &["--plot", "m.svg"]).done();
+            }
+        }
+    }
 }
 
 /// Runs a deck; `None`, with the reason on stderr, where there is no ngspice.
@@ -229,6 +324,31 @@ fn ngspice_finds_the_same_currents_in_the_netlist() {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Larger, once: ngspice takes seconds for it.
+#[test]
+fn ngspice_agrees_on_a_large_array_with_bit_line_voltages() {
+    let folder = tempfile::tempdir().unwrap();
+    let f = folder.path();
+    let (m, n) = (64, 33);
+    write(f, "g.npy", &[m, n], conductances(m, n).iter().copied().collect());
+    write(f, "v.npy", &[m], voltages(m, 0.3).iter().map(|v| v + 0.2).collect());
+    write(f, "b.npy", &[n], voltages(n, 0.1));
+    let all = [
+        &["--conductance", "g.npy", "--word-line", "v.npy", "--bit-line", "b.npy"][..],
+        &["--source-resistance", "2", "--line-resistance", "50"],
+    ]
+    .concat();
+    memtorch_in(f, &[&["crossbar", "netlist"][..], &all, &["--out", "f.cir"]].concat()).done();
+    let Some(spice) = ngspice(&f.join("f.cir")) else { return };
+    for method in ["reduce", "cg", "lu"] {
+        let more = ["--method", method, "--out", "i.npy"];
+        memtorch_in(f, &[&["crossbar", "solve"][..], &all, &more].concat()).done();
+        for (found, expected) in read(f, "i.npy").1.iter().zip(&spice) {
+            assert!((found - expected).abs() < 1e-6 * expected.abs(), "{method}: {found:e} {expected:e}");
         }
     }
 }

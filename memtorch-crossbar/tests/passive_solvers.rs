@@ -98,6 +98,73 @@ fn odd_and_large_shapes_agree_with_double_double_elimination() {
     }
 }
 
+/// A circuit over four decades, with voltages on all lines that leave no current a small difference.
+fn tall(m: usize, n: usize, wiring: Wiring) -> (PassiveCircuit, Vec<f64>, Vec<f64>) {
+    let mut numbers = Numbers(61);
+    let g = numbers.conductances(m, n, 1e-7, 1e-3);
+    let word = numbers.voltages(m).iter().map(|v| 0.15 + 0.5 * v.abs()).collect();
+    let bit = numbers.voltages(n).iter().map(|v| 0.2 * v).collect();
+    (PassiveCircuit::new(g, wiring).unwrap(), word, bit)
+}
+
+/// Every solver but LU, whose 1e-8 the smallest resistances do not allow, at 1e-10.
+fn agrees_with_double_double(m: usize, n: usize, wiring: Wiring) {
+    let (circuit, word, bit) = tall(m, n, wiring);
+    let expected = reference::solve(&circuit.conductances().to_owned(), &wiring, &word, &bit);
+    for solver in solvers().into_iter().filter(|solver| solver.name() != "lu") {
+        let found = solve(&*solver, &circuit, &word, &bit);
+        let error = worst(&found.column_currents, &expected.currents);
+        assert!(error < 1e-10, "{}: {m} x {n}, {wiring:?}: {error:e}", solver.name());
+        let nodes = found.node_voltages.unwrap();
+        let error = nodes.iter().zip(&expected.nodes).fold(0.0f64, |e, (a, b)| e.max((a - b).abs()));
+        assert!(error < 1e-12, "{}: {m} x {n}, {wiring:?}, nodes: {error:e} V", solver.name());
+    }
+}
+
+#[test]
+fn a_tall_array_with_bit_line_voltages_agrees_with_double_double_elimination() {
+    agrees_with_double_double(256, 40, Wiring::new(2.0, 50.0));
+}
+
+/// Minutes: `cargo test --release -p memtorch-crossbar --test passive_solvers -- --ignored`.
+#[test]
+#[ignore = "takes minutes"]
+fn every_pair_of_resistances_at_256_by_64_agrees_with_double_double_elimination() {
+    for source in RESISTANCES {
+        for line in RESISTANCES {
+            for (m, n) in [(256, 64), (63, 127)] {
+                agrees_with_double_double(m, n, Wiring::new(source, line));
+            }
+        }
+    }
+}
+
+/// Three methods that have nothing in common but the circuit.
+#[test]
+fn methods_agree_with_each_other_at_every_pair_of_resistances() {
+    for source in RESISTANCES {
+        for line in RESISTANCES {
+            let wiring = Wiring::new(source, line);
+            for (m, n) in [(256, 64), (33, 41)] {
+                let (circuit, word, bit) = tall(m, n, wiring);
+                let reduced = solve(&Reduce::default(), &circuit, &word, &bit);
+                let iterated = solve(&ConjugateGradients::default(), &circuit, &word, &bit);
+                let error = worst(&reduced.column_currents, &iterated.column_currents);
+                assert!(error < 1e-10, "{m} x {n}, {source} and {line} ohm: {error:e}");
+                let error = worst(&reduced.source_currents, &iterated.source_currents);
+                assert!(error < 1e-9, "{m} x {n}, {source} and {line} ohm, sources: {error:e}");
+                let exact = |r: f64| r == 0.0 || r >= 1e-3;
+                if m < 64 && exact(source) && exact(line) {
+                    let factored = solve(&SparseLu, &circuit, &word, &bit);
+                    let error = worst(&factored.column_currents, &reduced.column_currents);
+                    let tolerance = if source.min(line) == 1e-3 { 1e-8 } else { 1e-10 };
+                    assert!(error < tolerance, "LU: {m} x {n}, {source} and {line} ohm: {error:e}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn kirchhoffs_current_law_holds_at_every_node_and_for_the_whole() {
     let mut numbers = Numbers(52);

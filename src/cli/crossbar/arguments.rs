@@ -148,8 +148,8 @@ pub(crate) struct Map {
     pub(crate) word_line: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) operation: Operation,
-    /// Drawing to write
-    #[arg(long, value_name = "F.svg")]
+    /// Drawing to write, as its name says
+    #[arg(long, value_name = "F.svg|F.png")]
     pub(crate) plot: PathBuf,
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use memtorch_crossbar::CrossbarError;
 use memtorch_crossbar::ndarray::{Array, Array2, ArrayBase, Data, Dimension, Ix2};
 use memtorch_crossbar::passive::{PassiveCircuit, Sinh, Wiring};
 use memtorch_utils::npy::NpyArray;
@@ -45,7 +46,14 @@ pub(crate) fn circuit(arguments: &Circuit) -> Result<PassiveCircuit, Error> {
         word_line: arguments.line_resistance,
         bit_line: arguments.bit_line_resistance.unwrap_or(arguments.line_resistance),
     };
-    Ok(PassiveCircuit::new(matrix(path, (m, n), array)?, wiring)?)
+    wiring.check()?;
+    // What is wrong from here on is in the file.
+    PassiveCircuit::new(matrix(path, (m, n), array)?, wiring).map_err(|error| match error {
+        CrossbarError::Value { what, value, expected } => {
+            Error::argument(format!("{}: {what}", path.display()), value, expected)
+        }
+        error => error.into(),
+    })
 }
 
 /// Voltages of a batch, and whether the file has a batch axis.

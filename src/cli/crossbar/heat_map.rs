@@ -1,8 +1,11 @@
-//! Heat maps of arrays, side by side, as SVG.
-
-use std::fmt::Write;
+//! Heat maps of arrays, side by side.
 
 use memtorch_crossbar::ndarray::Array2;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::Error;
+use crate::report::picture::{Area, FINE, Failed, Picture};
 
 /// How values become colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +23,12 @@ pub(crate) struct Panel {
     pub(crate) scale: Scale,
 }
 
-const SIDE: f64 = 360.0;
-const MARGIN: f64 = 60.0;
-const BAR: f64 = 14.0;
+/// Of a panel's cells, its margins and the bar of its colours, in units of the picture's size.
+const SIDE: i32 = 360;
+const LEFT: i32 = 60;
+const TOP: i32 = 42;
+const BAR: i32 = 14;
+const PANEL: (u32, u32) = (492, 462);
 /// Colours that an eye tells apart.
 const LEVELS: usize = 64;
 
@@ -34,109 +40,91 @@ const STOPS: [[f64; 3]; 5] = [
     [116.0, 200.0, 90.0],
     [250.0, 230.0, 60.0],
 ];
+/// Where there is no value.
+const NONE: RGBColor = RGBColor(221, 221, 221);
 
-fn colour(level: usize) -> String {
+fn colour(level: usize) -> RGBColor {
     let x = level as f64 / (LEVELS - 1) as f64 * (STOPS.len() - 1) as f64;
     let stop = (x as usize).min(STOPS.len() - 2);
     let mix = |c: usize| STOPS[stop][c] + (x - stop as f64) * (STOPS[stop + 1][c] - STOPS[stop][c]);
-    format!("#{:02x}{:02x}{:02x}", mix(0).round() as u8, mix(1).round() as u8, mix(2).round() as u8)
+    RGBColor(mix(0).round() as u8, mix(1).round() as u8, mix(2).round() as u8)
 }
 
 /// Draws the panels, two in a row.
-pub(crate) fn svg(panels: &[Panel]) -> String {
-    let (cell, rows) = (SIDE + 2.2 * MARGIN, panels.len().div_ceil(2));
-    let (width, height) = (2.0 * cell, rows as f64 * (SIDE + 1.7 * MARGIN));
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-    );
-    for (k, panel) in panels.iter().enumerate() {
-        let (x, y) = ((k % 2) as f64 * cell + MARGIN, (k / 2) as f64 * (SIDE + 1.7 * MARGIN) + 0.7 * MARGIN);
-        writeln!(out, "<g transform=\"translate({x} {y})\">").expect("a string takes everything");
-        draw(&mut out, panel).expect("a string takes everything");
-        out.push_str("</g>\n");
-    }
-    out.push_str("</svg>\n");
-    out
+pub(crate) fn draw(picture: &Picture, panels: &[Panel]) -> Result<(), Error> {
+    let rows = panels.len().div_ceil(2);
+    picture.draw((2 * PANEL.0, rows as u32 * PANEL.1), |area| {
+        for (area, panel) in area.split_evenly((rows, 2)).iter().zip(panels) {
+            draw_panel(area, panel)?;
+        }
+        Ok(())
+    })
 }
 
-fn draw(out: &mut String, panel: &Panel) -> std::fmt::Result {
+fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<(), Failed> {
     let (m, n) = panel.values.dim();
     let place = |v: f64| match panel.scale {
         Scale::Linear => v,
-        Scale::Logarithmic => {
-            if v > 0.0 {
-                v.log10()
-            } else {
-                f64::NAN
-            }
-        }
+        Scale::Logarithmic if v > 0.0 => v.log10(),
+        Scale::Logarithmic => f64::NAN,
     };
     let finite = || panel.values.iter().map(|v| place(*v)).filter(|v| v.is_finite());
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
     let level = |v: f64| {
         let v = place(v);
-        v.is_finite().then(|| {
-            let share = if high > low { (v - low) / (high - low) } else { 0.5 };
-            ((share * LEVELS as f64) as usize).min(LEVELS - 1)
-        })
+        let share = if high > low { (v - low) / (high - low) } else { 0.5 };
+        v.is_finite().then(|| ((share * LEVELS as f64) as usize).min(LEVELS - 1))
     };
-    // Cells are square where that fits.
-    let scale = SIDE / m.max(n) as f64;
-    let (width, height) = (n as f64 * scale, m as f64 * scale);
-    let middle = width / 2.0;
-    writeln!(
-        out,
-        "<text x=\"{middle}\" y=\"-10\" text-anchor=\"middle\" font-size=\"14\">{} ({})</text>",
-        panel.title, panel.unit
-    )?;
-    writeln!(
-        out,
-        "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">bit line 0 to {}</text>",
-        height + 18.0,
-        n - 1
-    )?;
-    let half = height / 2.0;
-    writeln!(
-        out,
-        "<text x=\"-10\" y=\"{half}\" text-anchor=\"middle\" transform=\"rotate(-90 -10 {half})\">word line 0 to {}</text>",
-        m - 1
-    )?;
-    writeln!(out, "<rect width=\"{width}\" height=\"{height}\" fill=\"#dddddd\"/>")?;
-    writeln!(out, "<g transform=\"scale({scale})\" shape-rendering=\"crispEdges\">")?;
+    let fine = FINE as i32;
+    let (left, top, side) = (LEFT * fine, TOP * fine, SIDE * fine);
+    // Cells are square.
+    let lines = m.max(n) as i64;
+    let edge = |line: usize| (i64::from(side) * line as i64 / lines) as i32;
+    let (width, height) = (edge(n), edge(m));
+    let text = |size: u32| ("sans-serif", size * FINE).into_text_style(area);
+    let centred = |size: u32, vertical| text(size).pos(Pos::new(HPos::Center, vertical));
+    let title = format!("{} ({})", panel.title, panel.unit);
+    area.draw(&Text::new(title, (left + width / 2, top - 10 * fine), centred(15, VPos::Bottom)))?;
+    let below = (left + width / 2, top + height + 6 * fine);
+    area.draw(&Text::new(range("bit line", n), below, centred(12, VPos::Top)))?;
+    let beside = centred(12, VPos::Bottom).transform(FontTransform::Rotate270);
+    area.draw(&Text::new(range("word line", m), (left - 8 * fine, top + height / 2), beside))?;
+    let rectangle = |x: (i32, i32), y: (i32, i32), colour: RGBColor| {
+        Rectangle::new([(left + x.0, top + y.0), (left + x.1, top + y.1)], colour.filled())
+    };
+    area.draw(&rectangle((0, width), (0, height), NONE))?;
     for (i, row) in panel.values.rows().into_iter().enumerate() {
         let levels: Vec<Option<usize>> = row.iter().map(|v| level(*v)).collect();
         let mut j = 0;
         // Neighbours of one colour are one rectangle.
         for run in levels.chunk_by(|a, b| a == b) {
             if let Some(level) = run[0] {
-                let (width, fill) = (run.len(), colour(level));
-                writeln!(out, "<rect x=\"{j}\" y=\"{i}\" width=\"{width}\" height=\"1\" fill=\"{fill}\"/>")?;
+                let across = (edge(j), edge(j + run.len()));
+                area.draw(&rectangle(across, (edge(i), edge(i + 1)), colour(level)))?;
             }
             j += run.len();
         }
     }
-    out.push_str("</g>\n");
-    let x = width + 12.0;
-    if !(low.is_finite() && high.is_finite()) {
+    if low > high {
         return Ok(());
     }
-    let step = height / LEVELS as f64;
+    let bar = (width + 12 * fine, width + (12 + BAR) * fine);
+    let along = |level: usize| height - height * level as i32 / LEVELS as i32;
     for level in 0..LEVELS {
-        let y = height - (level + 1) as f64 * step;
-        writeln!(
-            out,
-            "<rect x=\"{x}\" y=\"{y:.2}\" width=\"{BAR}\" height=\"{:.2}\" fill=\"{}\"/>",
-            step + 0.5,
-            colour(level)
-        )?;
+        area.draw(&rectangle(bar, (along(level + 1), along(level)), colour(level)))?;
     }
     let back = |v: f64| match panel.scale {
         Scale::Linear => v,
         Scale::Logarithmic => 10f64.powf(v),
     };
-    for (share, v) in [(0.0, low), (0.5, (low + high) / 2.0), (1.0, high)] {
-        let y = height * (1.0 - share) + 4.0;
-        writeln!(out, "<text x=\"{}\" y=\"{y:.1}\">{:.3e}</text>", x + BAR + 4.0, back(v))?;
+    for (v, at) in [(low, 0), (0.5 * (low + high), LEVELS / 2), (high, LEVELS)] {
+        let place = (left + bar.1 + 4 * fine, top + along(at));
+        let style = text(12).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw(&Text::new(format!("{:.3e}", back(v)), place, style))?;
     }
     Ok(())
+}
+
+fn range(of: &str, lines: usize) -> String {
+    if lines == 1 { format!("{of} 0") } else { format!("{of} 0 to {}", lines - 1) }
 }

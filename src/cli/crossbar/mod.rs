@@ -13,6 +13,7 @@ use memtorch_utils::files::write_atomic;
 
 use super::{context, print};
 use crate::Error;
+use crate::report::picture::Picture;
 use arguments::{Crossbar, CrossbarCommand, Effective, Map, Method, Netlist, Solve};
 use heat_map::{Panel, Scale};
 
@@ -165,9 +166,7 @@ fn write_netlist(arguments: &Netlist) -> Result<(), Error> {
 }
 
 fn map(arguments: &Map) -> Result<(), Error> {
-    if arguments.plot.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg")) {
-        return Err(Error::argument("--plot", arguments.plot.display(), "a file name that ends in .svg"));
-    }
+    let picture = Picture::at("--plot", &arguments.plot)?;
     let circuit = arrays::circuit(&arguments.circuit)?;
     let law = arrays::law(arguments.operation.nonlinear)?;
     let (word, bit) =
@@ -200,6 +199,5 @@ fn map(arguments: &Map) -> Result<(), Error> {
         },
         Panel { title: "Voltage lost to the wires", unit: "%", values: loss, scale: Scale::Linear },
     ];
-    let drawing = heat_map::svg(&panels);
-    Ok(write_atomic(&arguments.plot, |file| file.write_all(drawing.as_bytes()))?)
+    heat_map::draw(&picture, &panels)
 }

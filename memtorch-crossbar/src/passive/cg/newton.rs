@@ -39,9 +39,11 @@ impl Default for Newton {
     }
 }
 
-/// What the residual of a linear network is reduced to, relative to its start: Newton's next step takes
-/// up what is left.
-const INNER_TOLERANCE: f64 = 0.03;
+/// What the residual of a linear network is reduced to, relative to its start: as far as the next linear
+/// network will be better than this one, which is the more, the nearer the solution is.
+fn inner_tolerance(residual: f64) -> f64 {
+    (0.1 * residual).clamp(1e-6, 0.03)
+}
 
 /// How far the currents of the law may be from those of the linear network while the sources are raised,
 /// relative to these.
@@ -92,6 +94,10 @@ impl Newton {
                 });
             }
             work.now.clone_from(&rest);
+            if voltages.largest() == 0.0 {
+                let outcome = Outcome { iterations: 0, residual: 0.0, converged: true };
+                return Ok(work.now.state.found(&wires, devices.n, &bit, outcome, detail));
+            }
             match self.one(&devices, &at_rest, &wires, voltages, work) {
                 Ok(outcome) => Ok(work.now.state.found(&wires, devices.n, &bit, outcome, detail)),
                 Err(outcome) => Err(CrossbarError::NotConverged {
@@ -126,7 +132,8 @@ impl Newton {
                 network.set(&now.slopes, wires);
                 &*network
             };
-            let inner = direction.find(now, network, input, self.max_iterations, scratch);
+            let enough = (inner_tolerance(so_far.residual), self.max_iterations);
+            let inner = direction.find(now, network, input, enough, scratch);
             so_far.iterations += inner.iterations;
             if !inner.converged {
                 return Err(so_far);
@@ -371,7 +378,7 @@ impl Direction {
         from: &Point,
         network: &Network,
         input: Input,
-        max_iterations: usize,
+        (tolerance, max_iterations): (f64, usize),
         scratch: &mut Scratch,
     ) -> Outcome {
         let n = network.n;
@@ -396,7 +403,7 @@ impl Direction {
         }
         self.rise.fill(0.0);
         let outcome =
-            network.solve(&mut self.lacking, &mut self.rise, &size, INNER_TOLERANCE, max_iterations, scratch);
+            network.solve(&mut self.lacking, &mut self.rise, &size, tolerance, max_iterations, scratch);
         for k in 0..network.g.len() {
             self.word[k] = self.mismatch[k] + network.g[k] * self.rise[k];
         }

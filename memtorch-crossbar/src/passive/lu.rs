@@ -9,9 +9,13 @@ use crate::CrossbarError;
 ///
 /// It is slow for large arrays, and loses digits where the resistance of a wire times the conductance
 /// of a device is small: it agrees with the others to 1e-8 where every resistance is 0 or at least
-/// 1e-3 ohm. Wires without resistance have their nodes merged.
+/// 1e-3 ohm. Where so many are lost that sources and sinks do not balance, it answers with the error of no
+/// convergence. Wires without resistance have their nodes merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SparseLu;
+
+/// The share of the currents that may be missing between sources and sinks.
+const BALANCED: f64 = 1e-6;
 
 impl PassiveSolver for SparseLu {
     fn name(&self) -> &str {
@@ -72,6 +76,18 @@ impl PassiveSolver for SparseLu {
                         Node::Free(_) => {}
                     }
                 }
+            }
+            let sources = solution.source_currents.row(input);
+            let sinks = solution.column_currents.row(input);
+            let size: f64 = sources.iter().chain(sinks).map(|i| i.abs()).sum();
+            let missing = (sources.sum() - sinks.sum()).abs();
+            if missing > BALANCED * size || missing.is_nan() {
+                return Err(CrossbarError::NotConverged {
+                    what: format!("the balance of currents by sparse LU, input {input},"),
+                    iterations: 0,
+                    residual: missing / size,
+                    tolerance: BALANCED,
+                });
             }
             if let Some(nodes) = &mut solution.node_voltages {
                 for (line, of) in [&nodal.word, &nodal.bit].into_iter().enumerate() {

@@ -145,21 +145,24 @@ impl Placement {
         }
     }
 
-    /// What the device at a crossing of lines of a tile of the physical layout is there for.
-    pub(crate) fn role(&self, tile: &Tile, word_line: usize, bit_line: usize) -> Role {
-        if self.has_reference() && bit_line + 1 == tile.bit_lines {
-            return Role::Reference;
-        }
+    /// What the device at each crossing of a tile of the physical layout is there for, `[word line, bit line]`.
+    pub(crate) fn roles(&self, tile: Tile) -> impl Iterator<Item = Role> + '_ {
         let read = self.read.tile(tile.index);
-        let (row, column) = (read.row + word_line, read.column + bit_line);
-        if row / self.rows != column / self.columns {
-            return Role::BetweenGroups;
-        }
-        Role::Weight {
-            group: tile.group * self.together + row / self.rows,
-            row: row % self.rows,
-            column: column % self.columns,
-        }
+        let crossings = (0..tile.word_lines).flat_map(move |i| (0..tile.bit_lines).map(move |j| (i, j)));
+        crossings.map(move |(word_line, bit_line)| {
+            if bit_line == read.bit_lines {
+                return Role::Reference;
+            }
+            let (row, column) = (read.row + word_line, read.column + bit_line);
+            if self.together == 1 {
+                return Role::Weight { group: tile.group, row, column };
+            }
+            if row / self.rows != column / self.columns {
+                return Role::BetweenGroups;
+            }
+            let group = tile.group * self.together + row / self.rows;
+            Role::Weight { group, row: row % self.rows, column: column % self.columns }
+        })
     }
 
     /// The column of the physical layout that holds a column of the read layout, and that of its reference.
@@ -217,24 +220,23 @@ mod tests {
             let mut references = 0;
             assert_eq!(placed.physical.tile_count(), placed.read.tile_count());
             for tile in placed.physical.tiles() {
-                for word_line in 0..tile.word_lines {
-                    let mut on_tile = 0;
-                    for bit_line in 0..tile.bit_lines {
-                        match placed.role(&tile, word_line, bit_line) {
-                            Role::Weight { group, row, column } => {
-                                seen[(group * rows + row) * columns + column] += 1;
-                                let read = placed.read.tile(tile.index);
-                                let (own, last) = placed.physical_columns(read.column + bit_line);
-                                assert_eq!(own, tile.column + bit_line);
-                                assert!(!reference || last == tile.column + tile.bit_lines - 1);
-                            }
-                            Role::Reference => on_tile += 1,
-                            Role::BetweenGroups => assert_eq!(packing, BlockDiagonal),
+                let mut on_tile = vec![0; tile.word_lines];
+                for (at, role) in placed.roles(tile).enumerate() {
+                    let (word_line, bit_line) = (at / tile.bit_lines, at % tile.bit_lines);
+                    match role {
+                        Role::Weight { group, row, column } => {
+                            seen[(group * rows + row) * columns + column] += 1;
+                            let read = placed.read.tile(tile.index);
+                            let (own, last) = placed.physical_columns(read.column + bit_line);
+                            assert_eq!(own, tile.column + bit_line);
+                            assert!(!reference || last == tile.column + tile.bit_lines - 1);
                         }
+                        Role::Reference => on_tile[word_line] += 1,
+                        Role::BetweenGroups => assert_eq!(packing, BlockDiagonal),
                     }
-                    assert_eq!(on_tile, usize::from(reference), "{sizes:?}");
-                    references += on_tile;
                 }
+                assert!(on_tile.iter().all(|n| *n == usize::from(reference)), "{sizes:?}");
+                references += on_tile.iter().sum::<usize>();
             }
             assert!(seen.iter().all(|n| *n == 1), "{sizes:?}: {seen:?}");
             assert_eq!(placed.footprint(1).devices_used, groups * rows * columns + references);

@@ -64,28 +64,24 @@ pub(crate) fn relative(
     };
     let devices = Vec::with_capacity(placement.physical.device_count());
     let mut result = Relative { devices, w_max, clipped: 0 };
-    for tile in placement.physical.tiles() {
-        for word_line in 0..tile.word_lines {
-            for bit_line in 0..tile.bit_lines {
-                result.devices.push(match placement.role(&tile, word_line, bit_line) {
-                    Role::Reference => Meaning::Reference,
-                    Role::BetweenGroups => Meaning::Weight(0.0),
-                    Role::Weight { group, row, column } => {
-                        let w_max = match range.per {
-                            PerWhat::Layer | PerWhat::Tile => result.w_max[0],
-                            PerWhat::Column => result.w_max[group * columns + column],
-                        };
-                        let weight = f64::from(weights[[group, row, column]]);
-                        result.clipped += usize::from(weight.abs() > w_max);
-                        if w_max > 0.0 {
-                            Meaning::Weight((weight / w_max).clamp(-1.0, 1.0))
-                        } else {
-                            Meaning::Nothing
-                        }
-                    }
-                });
+    for role in placement.physical.tiles().flat_map(|tile| placement.roles(tile)) {
+        result.devices.push(match role {
+            Role::Reference => Meaning::Reference,
+            Role::BetweenGroups => Meaning::Weight(0.0),
+            Role::Weight { group, row, column } => {
+                let w_max = match range.per {
+                    PerWhat::Layer | PerWhat::Tile => result.w_max[0],
+                    PerWhat::Column => result.w_max[group * columns + column],
+                };
+                let weight = f64::from(weights[[group, row, column]]);
+                result.clipped += usize::from(weight.abs() > w_max);
+                if w_max > 0.0 {
+                    Meaning::Weight((weight / w_max).clamp(-1.0, 1.0))
+                } else {
+                    Meaning::Nothing
+                }
             }
-        }
+        });
     }
     Ok(result)
 }

@@ -79,7 +79,7 @@ impl MappedMatrix {
         let recorders: Vec<Arc<Recorder>> =
             layouts.iter().map(|layout| Arc::new(Recorder::new(layout))).collect();
         let recording: Vec<Arc<dyn Converter>> =
-            recorders.iter().map(|recorder| -> Arc<dyn Converter> { recorder.clone() }).collect();
+            recorders.iter().map(|recorder| Arc::clone(recorder) as Arc<dyn Converter>).collect();
         for input in inputs.inputs() {
             let mut output = vec![0.0; self.output_len(&input)];
             self.read(input, &recording, &mut output)?;

@@ -58,6 +58,20 @@ pub enum Error {
         /// What went wrong.
         source: Box<MapError>,
     },
+    /// A point of a sweep that could not be computed.
+    #[error("point {point}{}, repeat {repeat}{}: {source}", in_brackets(setting), and_more(*others))]
+    Point {
+        /// The point.
+        point: usize,
+        /// The repeat.
+        repeat: usize,
+        /// The values of the swept keys.
+        setting: String,
+        /// How many others failed too.
+        others: usize,
+        /// What went wrong.
+        source: Box<Error>,
+    },
     /// A pattern that is no layer's name.
     #[error("{origin}: the pattern {pattern:?} matches no layer: expected one of {}", layers.join(", "))]
     Pattern {
@@ -106,6 +120,14 @@ pub enum Error {
         /// What was expected.
         expected: String,
     },
+}
+
+fn in_brackets(setting: &str) -> String {
+    if setting.is_empty() { String::new() } else { format!(" ({setting})") }
+}
+
+fn and_more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more failed)") }
 }
 
 impl Error {

@@ -2,9 +2,12 @@
 
 pub mod cli;
 mod error;
+pub mod evaluation;
 pub mod experiment;
 mod registry;
 pub mod report;
+pub mod search;
+pub mod sweep;
 
 pub use error::Error;
 pub use registry::{BackendEntry, BuildConverter, BuildScheme, ConverterEntry, Registry, SchemeEntry};

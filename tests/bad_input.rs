@@ -132,7 +132,7 @@ fn experiment_files_that_are_wrong() {
         ("[adc]\ncalibration_samples = 0\n", &["adc.calibration_samples"]),
         ("[adc]\ncolumns_per_adc = 0\n", &["adc.columns_per_adc"]),
         ("[adc]\ngain_error = -1\n", &["adc.gain_error", "above -1"]),
-        ("[sweep]\n\"adc.bits\" = [4, 8]\n", &["sweep", "not available in this version"]),
+        ("[sweep]\nrepeats = 0\n", &["sweep.repeats", "from 1"]),
     ] {
         let line = fails(folder.path(), &format!("{mlp}{rest}"), &[]);
         says(&line, words);
@@ -218,10 +218,6 @@ fn options_that_are_wrong() {
         let ran = memtorch_in(folder.path(), usage);
         assert_eq!(ran.code, 2, "{usage:?}: {}", ran.stderr);
         assert_eq!(ran.stdout, "", "{usage:?}");
-    }
-    for later in ["sweep", "merge", "plot"] {
-        let ran = memtorch_in(folder.path(), &[later, "--anything", "x"]);
-        says(&line(&ran, 1), &[later, "not available in this version"]);
     }
 }
 

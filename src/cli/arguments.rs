@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use super::crossbar::arguments::Crossbar;
 use super::program::arguments::Program;
+use crate::sweep::Shard;
 
 /// Says what accuracy remains when a trained network is put on simulated memristive crossbars, and why.
 #[derive(Debug, Parser)]
@@ -29,12 +30,14 @@ pub(crate) enum Command {
     Device(Device),
     /// Passive crossbars: currents, effective conductances, netlists, maps
     Crossbar(Crossbar),
-    /// Run an experiment over many settings (not available in this version)
-    Sweep(Later),
-    /// Put the parts of a sweep together (not available in this version)
-    Merge(Later),
-    /// Draw the figures of a sweep again (not available in this version)
-    Plot(Later),
+    /// Run an experiment over the settings of its [sweep], with repeats
+    Sweep(Sweep),
+    /// Put the parts of a sweep together that several machines computed
+    Merge(Merge),
+    /// Draw the figures of a sweep or a run, and write its report.html
+    Plot(Plot),
+    /// Find the first value of a key that keeps the accuracy, with a stated confidence
+    Search(Search),
     /// Write conductances by pulses, with the physics of the devices
     Program(Box<Program>),
 }
@@ -73,6 +76,92 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
     /// Print results.json instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sweep {
+    /// Experiment file with a section [sweep]
+    pub(crate) input: PathBuf,
+    /// Folder for the log of what was computed, results.csv, summary.csv and figures
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Go on with the sweep that is in the folder
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Only the points of machine I of N, from 1; `memtorch merge` puts the parts together
+    #[arg(long, value_name = "I/N", default_value = "1/1", hide_default_value = true)]
+    pub(crate) shard: Shard,
+    /// Only this point, from 0, with the files that `memtorch run` writes
+    #[arg(long, value_name = "N", conflicts_with_all = ["resume", "shard", "at_once"])]
+    pub(crate) point: Option<usize>,
+    /// The repeat of --point, from 0
+    #[arg(long, value_name = "N", requires = "point")]
+    pub(crate) repeat: Option<usize>,
+    /// Only the first N samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Points computed at once, each on one thread, instead of as many as there are threads; fewer need
+    /// less memory
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) at_once: Option<u16>,
+    /// Print the summary as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) compute: Compute,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// Folders of the parts
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) parts: Vec<PathBuf>,
+    /// Folder for the whole sweep
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print the summary as JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// Folder that `memtorch sweep` or `memtorch run` has written
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// Experiment file
+    pub(crate) input: PathBuf,
+    /// Key to search, as adc.bits
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: String,
+    /// Its values, the most wished for first, the safest last: [4, 6, 8] or { from = 2, to = 12, step = 1 }
+    #[arg(long, value_name = "LIST")]
+    pub(crate) values: String,
+    /// Accuracy that may be lost against the digital network: 0.01 is one point
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub(crate) drop: f64,
+    /// Confidence of all decisions together
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, allow_negative_numbers = true)]
+    pub(crate) confidence: f64,
+    /// Parts of the samples, each on hardware with random draws of its own; a value is decided after 5, 10,
+    /// 20 ... of them, or after all
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(5..))]
+    pub(crate) blocks: u16,
+    /// Only the first N samples
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// What was found, to write
+    #[arg(long, value_name = "F.json")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -190,10 +279,4 @@ pub(crate) struct Trace {
     /// Print JSON instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _arguments: Vec<String>,
 }

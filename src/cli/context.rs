@@ -1,14 +1,14 @@
 //! What several commands share.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use memtorch_crossbar::ArrayBackend;
-use memtorch_nn::{ImportOptions, Network};
 use memtorch_utils::config::{self, Value};
 
 use super::arguments::Compute;
+pub(crate) use crate::evaluation::{import, network};
 use crate::experiment::Document;
 use crate::{Error, Registry};
 
@@ -46,22 +46,6 @@ pub(crate) fn with_threads<T: Send>(
     pool.install(work)
 }
 
-/// Imports a network.
-pub(crate) fn import(path: &Path, fold_batch_norm: bool) -> Result<Network, Error> {
-    let options = ImportOptions { fold_batch_norm };
-    Network::from_onnx_file(path, &options).map_err(|source| network(path, source))
-}
-
-/// An error of a network's file.
-pub(crate) fn network(path: &Path, source: memtorch_nn::NnError) -> Error {
-    match source {
-        memtorch_nn::NnError::Io { path, source } => {
-            memtorch_utils::files::FileError::new(path, source).into()
-        }
-        source => Error::Network { file: path.to_owned(), source: Box::new(source) },
-    }
-}
-
 /// The scheme of this name.
 pub(crate) fn scheme<'a>(name: &str, registry: &'a Registry) -> Result<&'a crate::SchemeEntry, Error> {
     registry.schemes().iter().find(|entry| entry.name == name).ok_or_else(|| {
@@ -75,20 +59,46 @@ pub(crate) fn scheme<'a>(name: &str, registry: &'a Registry) -> Result<&'a crate
 /// A line on stderr that says how far the work is, if a person is looking.
 pub(crate) struct Progress {
     shown: bool,
+    started: Instant,
 }
 
 impl Progress {
     /// Progress that is shown on a terminal only.
     pub(crate) fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal() }
+        Self { shown: std::io::stderr().is_terminal(), started: Instant::now() }
     }
 
     /// Says how far something is.
     pub(crate) fn at(&self, what: &str, done: usize, all: usize) {
+        self.say(&format!("{what}: {done} of {all}"));
+    }
+
+    /// Says how far something is, and how long the rest takes if it goes on as since the beginning.
+    pub(crate) fn at_with_rest(&self, what: &str, done: usize, all: usize) {
+        let spent = self.started.elapsed().as_secs_f64();
+        let rest = match done {
+            0 => String::new(),
+            _ => format!(", about {} left", duration(spent / done as f64 * (all - done) as f64)),
+        };
+        self.say(&format!("{what}: {done} of {all}{rest}"));
+    }
+
+    /// Says what is being done.
+    pub(crate) fn say(&self, text: &str) {
         if self.shown {
             // Nobody is told that progress could not be told.
-            let _ = write!(std::io::stderr(), "\r\x1b[K{what}: {done} of {all}");
+            let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
         }
+    }
+}
+
+/// Seconds as a person says them.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
     }
 }
 

@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memtorch_devices::Stream;
-use memtorch_nn::{Data, ElementType, Executable, Port, Tensor};
+use memtorch_nn::{Data, ElementType, Executable, Port, Tensor, record_inputs};
 use memtorch_utils::config::{Table, Value};
 use memtorch_utils::npy::{NpyArray, NpyData};
 
 use super::arguments::Infer;
 use super::context;
-use super::images::{self, Images};
+use crate::evaluation::{Images, calibrating, data_set};
 use crate::experiment::{Document, Experiment};
 use crate::{Error, Registry};
 
@@ -35,14 +34,15 @@ pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Erro
             Some(experiment) => {
                 let plans = experiment.plan(network.layers(), registry)?;
                 let choices = plans.iter().map(|plan| plan.choice()).collect();
-                let stream = Stream::root(experiment.seed, 0);
-                let count = images::calibrating(&plans);
-                let inputs = if count == 0 {
-                    Vec::new()
-                } else {
-                    let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
-                    images::layer_inputs(&digital, &mut Images::open(experiment)?, count).map_err(fail)?
+                let inputs = match calibrating(&plans) {
+                    0 => Vec::new(),
+                    count => {
+                        let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
+                        let set = data_set(experiment)?;
+                        record_inputs(&digital, &mut Images::all(&set), count).map_err(fail)?
+                    }
                 };
+                let stream = experiment.stream();
                 Executable::with_inputs(network.clone(), choices, stream, backend.clone(), &inputs)
                     .map_err(|error| experiment.locate(error, &arguments.model, network.layers()))?
             }

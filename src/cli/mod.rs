@@ -6,12 +6,14 @@ mod arguments;
 mod context;
 mod crossbar;
 mod device;
-mod images;
 mod infer;
 mod init;
 mod inspect;
+mod plot;
 mod program;
 mod run;
+mod search;
+mod sweep;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -59,19 +61,12 @@ fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
         Command::Init(arguments) => init::execute(&arguments, registry),
         Command::Device(arguments) => device::execute(&arguments, registry),
         Command::Crossbar(arguments) => crossbar::execute(&arguments),
-        Command::Sweep(_) => later("sweep", "a sweep over settings"),
-        Command::Merge(_) => later("merge", "merging the parts of a sweep"),
-        Command::Plot(_) => later("plot", "figures of a sweep"),
+        Command::Sweep(arguments) => sweep::execute(&arguments, registry),
+        Command::Merge(arguments) => sweep::merge(&arguments, registry),
+        Command::Search(arguments) => search::execute(&arguments, registry),
+        Command::Plot(arguments) => plot::execute(&arguments, registry),
         Command::Program(arguments) => program::execute(&arguments, registry),
     }
-}
-
-fn later(command: &str, feature: &str) -> Result<(), Error> {
-    Err(Error::argument(
-        "command",
-        command,
-        format!("another one: {feature} is not available in this version"),
-    ))
 }
 
 /// Writes to stdout; a reader that has gone away is no error.

@@ -1,43 +1,73 @@
 //! `memtorch run`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use memtorch_devices::Stream;
-use memtorch_nn::{EvaluateOptions, Evaluation, Executable, evaluate, relative_errors};
+use memtorch_crossbar::ArrayBackend;
 use memtorch_utils::config::{Table, Value};
 use memtorch_utils::files::{FileError, write_atomic};
 
-use super::arguments::Run;
-use super::images::{self, Images};
+use super::arguments::{Compute, Run};
 use super::{context, print};
+use crate::evaluation::{Seconds, Workload};
 use crate::experiment::{Document, Experiment};
-use crate::report::{RunReport, Score, layer_reports, layers_csv, results_json, table};
+use crate::report::{RunReport, layers_csv, results_json, table};
+use crate::sweep::Sweep;
 use crate::{Error, Registry};
-
-/// Samples over which the error of each layer is measured.
-const ERROR_SAMPLES: usize = 32;
 
 pub(crate) fn execute(arguments: &Run, registry: &Registry) -> Result<(), Error> {
     let (document, assumed) = document(arguments)?;
-    let experiment = Experiment::resolve(document, registry)?;
-    if let Some(folder) = &arguments.out {
+    let swept = Sweep::find(&document)?.is_some();
+    let mut experiment = Experiment::resolve(document, registry)?;
+    if let Some(limit) = arguments.limit {
+        experiment.set_limit(limit);
+    }
+    if swept {
+        let note = "note: one run without the [sweep] of the experiment, which `memtorch sweep` computes";
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
+    let output = Output {
+        input: &arguments.input,
+        folder: arguments.out.as_deref(),
+        json: arguments.json,
+        head: assumed.map(|what| format!("{what}\n\n")).unwrap_or_default(),
+    };
+    single(&experiment, &arguments.compute, registry, &output)
+}
+
+/// What becomes of the results of a run.
+pub(crate) struct Output<'a> {
+    pub(crate) input: &'a Path,
+    pub(crate) folder: Option<&'a Path>,
+    pub(crate) json: bool,
+    /// What stands above the table.
+    pub(crate) head: String,
+}
+
+/// Computes one experiment and writes what it gave.
+pub(crate) fn single(
+    experiment: &Experiment,
+    options: &Compute,
+    registry: &Registry,
+    output: &Output<'_>,
+) -> Result<(), Error> {
+    if let Some(folder) = output.folder {
         prepare(folder)?;
     }
-    let backend = context::backend(&arguments.compute.backend, registry)?;
+    let backend = context::backend(&options.backend, registry)?;
     let started = Instant::now();
-    let (report, times) = context::with_threads(arguments.compute.threads, || {
-        compute(&experiment, registry, backend.clone(), arguments.limit)
-    })?;
-    if let Some(folder) = &arguments.out {
-        write_files(folder, arguments, &experiment, registry, &report, &times, started)?;
+    let (report, times) =
+        context::with_threads(options.threads, || compute(experiment, registry, backend.clone()))?;
+    if let Some(folder) = output.folder {
+        let run = record(folder, output.input, options, experiment, &times, started)?;
+        write_files(folder, experiment, registry, &report, &run)?;
     }
-    if arguments.json {
+    if output.json {
         return print(&results_json(&report));
     }
-    let head = assumed.map(|what| format!("{what}\n\n")).unwrap_or_default();
-    print(&format!("{head}{}", table(&report)))
+    print(&format!("{}{}", output.head, table(&report)))
 }
 
 /// The experiment, and what was assumed where only a network was given.
@@ -111,91 +141,45 @@ struct Times {
 fn compute(
     experiment: &Experiment,
     registry: &Registry,
-    backend: Arc<dyn memtorch_crossbar::ArrayBackend>,
-    limit: Option<u64>,
+    backend: Arc<dyn ArrayBackend>,
 ) -> Result<(RunReport, Times), Error> {
     let clock = Instant::now();
-    let (path, fold) = experiment.network()?;
-    let network = Arc::new(context::import(&path, fold)?);
-    let fail = |source| context::network(&path, source);
-    let mut images = Images::open(experiment)?;
-    let set = &images.set;
-    let limit = experiment.limit().map(|n| n as u64).into_iter().chain(limit).min();
-    let samples = limit.map_or(set.len(), |n| usize::try_from(n).unwrap_or(usize::MAX).min(set.len()));
-    let labels: Vec<usize> = set.labels().iter().map(|label| *label as usize).collect();
-    let plans = experiment.plan(network.layers(), registry)?;
+    let workload = Workload::open(experiment, backend)?;
+    let plans = experiment.plan(workload.layers(), registry)?;
     let load = clock.elapsed().as_secs_f64();
-
-    let clock = Instant::now();
-    let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
-    let choices = plans.iter().map(|plan| plan.choice()).collect();
-    let stream = Stream::root(experiment.seed, 0);
-    let inputs = images::layer_inputs(&digital, &mut images, images::calibrating(&plans)).map_err(fail)?;
-    let memristive = Executable::with_inputs(network.clone(), choices, stream, backend, &inputs)
-        .map_err(|error| experiment.locate(error, &path, network.layers()))?;
-    let program = clock.elapsed().as_secs_f64();
-
     let progress = context::Progress::new();
-    let mut run = |executable: &Executable, what: &str| -> Result<(Evaluation, f64), Error> {
-        let clock = Instant::now();
-        let tell = |done, all| progress.at(what, done, all);
-        let options =
-            EvaluateOptions { limit: Some(samples), progress: Some(&tell), ..EvaluateOptions::default() };
-        let found = evaluate(executable, &mut images, &labels, &options).map_err(fail)?;
-        Ok((found, clock.elapsed().as_secs_f64()))
-    };
-    let (digital_found, digital_time) = run(&digital, "digital")?;
-    let (memristive_found, memristive_time) = run(&memristive, "memristive")?;
-    let errors =
-        relative_errors(&digital, &memristive, &mut images, ERROR_SAMPLES.min(samples)).map_err(fail)?;
-    drop(progress);
-
-    let (layers, mut warnings) = layer_reports(&memristive, &memristive_found.reads, &errors);
-    let named = |path: &str, found: &Evaluation| -> Vec<String> {
-        found.warnings.iter().map(|warning| format!("{path}: {warning}")).collect()
-    };
-    warnings.extend(named("digital", &digital_found));
-    warnings.extend(named("memristive", &memristive_found));
-    let score = |found: &Evaluation| Score { correct: found.correct, accuracy: found.accuracy() };
-    let report = RunReport {
-        version: env!("CARGO_PKG_VERSION"),
-        seed: experiment.seed,
-        samples,
-        digital: score(&digital_found),
-        memristive: score(&memristive_found),
-        agreement: digital_found.agreement(&memristive_found),
-        layers,
-        warnings,
-    };
-    Ok((report, Times { load, program, digital: digital_time, memristive: memristive_time }))
+    let tell = |what: &str, done, all| progress.at(what, done, all);
+    let programmed = workload.program(experiment, &plans)?;
+    let clock = Instant::now();
+    let digital = workload.digital(&tell)?;
+    let digital_time = clock.elapsed().as_secs_f64();
+    let (report, seconds) = workload.memristive(&programmed, &digital, &tell)?;
+    let Seconds { program, memristive, .. } = seconds;
+    Ok((report, Times { load, program, digital: digital_time, memristive }))
 }
 
-fn write_files(
+/// `run.json`: what differs between equal runs.
+fn record(
     folder: &Path,
-    arguments: &Run,
+    input: &Path,
+    options: &Compute,
     experiment: &Experiment,
-    registry: &Registry,
-    report: &RunReport,
     times: &Times,
     started: Instant,
-) -> Result<(), Error> {
-    let mut experiment = experiment.clone();
-    if let Some(limit) = arguments.limit {
-        experiment.set_limit(limit);
-    }
-    let threads = arguments.compute.threads.map_or_else(rayon::current_num_threads, usize::from);
+) -> Result<serde_json::Value, Error> {
+    let threads = options.threads.map_or_else(rayon::current_num_threads, usize::from);
     let data = |key| {
         let path = experiment.data.as_ref()?.get(key)?.as_text()?;
         Some(absolute(&experiment.folder.join(path)))
     };
-    let run = serde_json::json!({
+    Ok(serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "input": absolute(&arguments.input),
+        "input": absolute(input),
         "model": absolute(&experiment.network()?.0),
         "images": data("images"),
         "labels": data("labels"),
         "out": absolute(folder),
-        "backend": arguments.compute.backend,
+        "backend": options.backend,
         "threads": threads,
         "seconds": {
             "load": times.load,
@@ -204,7 +188,16 @@ fn write_files(
             "memristive": times.memristive,
             "all": started.elapsed().as_secs_f64(),
         },
-    });
+    }))
+}
+
+fn write_files(
+    folder: &Path,
+    experiment: &Experiment,
+    registry: &Registry,
+    report: &RunReport,
+    run: &serde_json::Value,
+) -> Result<(), Error> {
     let files = [
         ("experiment.toml", experiment.to_toml(registry)?),
         ("layers.csv", layers_csv(&report.layers)),

@@ -121,9 +121,22 @@ impl Document {
             value = next;
             depth -= 1;
         }
-        let existing = existing(&self.table, &segments);
-        insert(&mut self.table, &segments, value).map_err(fail)?;
-        // The tables that the option makes are its own, and what stood below the key is gone.
+        self.place(&segments, value, origin.clone()).map_err(fail)
+    }
+
+    /// Puts a value at a path of names, as if it were written at `origin`.
+    ///
+    /// # Errors
+    /// A list without such an entry, a value that has no keys.
+    pub(crate) fn place(
+        &mut self,
+        segments: &[String],
+        value: Value,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
+        let existing = existing(&self.table, segments);
+        insert(&mut self.table, segments, value)?;
+        // The tables that this makes are its own, and what stood below the key is gone.
         let mut path = String::new();
         for (index, segment) in segments.iter().enumerate() {
             path = join(&path, segment);
@@ -155,6 +168,22 @@ impl Document {
     /// An error of a key, with the place where it was written.
     pub fn error(&self, source: ConfigError) -> Error {
         Error::Config { origin: self.origin(source.key()), source: Box::new(source) }
+    }
+}
+
+/// The names of a key as TOML reads it: `layers."conv*".adc.bits` has four.
+pub(crate) fn segments(key: &str) -> Option<Vec<String>> {
+    let text = format!("{key} = 0");
+    let parsed = DeTable::parse(&text).ok().filter(|_| !key.contains('\n'))?;
+    let mut table = convert_table(parsed.get_ref(), "", &mut |_, _| {}).ok()?;
+    let mut names = Vec::new();
+    loop {
+        let (name, value) = table.iter().next().map(|(name, value)| (name.to_owned(), value.clone()))?;
+        names.push(name);
+        match value {
+            Value::Table(inner) => table = inner,
+            _ => return Some(names),
+        }
     }
 }
 

@@ -18,6 +18,8 @@ mod write;
 
 pub use build::LayerHardware;
 pub use document::{Document, Origin};
+pub(crate) use document::{join, segments};
 pub use layers::LayerPlan;
 pub use resolve::{Experiment, Sections};
 pub use template::{markdown, template};
+pub(crate) use write::as_toml;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use memtorch_utils::Stream;
 use memtorch_utils::config::{self, ConfigError, Default as Preset, Field, Table, Value};
 use memtorch_utils::datasets;
 
@@ -45,6 +46,8 @@ impl Sections {
 pub struct Experiment {
     /// The seed.
     pub seed: u64,
+    /// The repeat: with the seed it decides everything that is random.
+    pub repeat: u64,
     /// `[model]`, complete; absent for hardware alone.
     pub model: Option<Table>,
     /// `[data]`, complete; absent where nothing is evaluated.
@@ -72,7 +75,7 @@ impl Experiment {
                 return Err(document.error(ConfigError::Unknown { key: join("", name), nearest }));
             }
             let expected = match name {
-                "seed" => continue,
+                "seed" | "repeat" => continue,
                 "nonideality" => "tables: [[nonideality]]",
                 _ => "a table",
             };
@@ -86,21 +89,17 @@ impl Experiment {
             }
         }
         let section = |name: &str| table.get(name).and_then(Value::as_table);
-        if let Some(sweep) = section("sweep") {
-            let value = Value::Table(sweep.clone()).to_string();
-            return Err(Error::Unavailable {
-                origin: document.origin("sweep"),
-                key: "sweep".to_owned(),
-                value,
-                feature: "a sweep",
-            });
-        }
-        let top = table.iter().filter(|(name, _)| *name == "seed").map(|(k, v)| (k, v.clone())).collect();
+        let top = table
+            .iter()
+            .filter(|(name, _)| ["seed", "repeat"].contains(name))
+            .map(|(k, v)| (k, v.clone()))
+            .collect();
         let top = config::check(schema::TOP, &top).map_err(|e| document.error(e))?;
-        let seed = match top.get("seed") {
-            Some(Value::Integer(seed)) => u64::try_from(*seed).unwrap_or(0),
+        let whole = |key| match top.get(key) {
+            Some(Value::Integer(number)) => u64::try_from(*number).unwrap_or(0),
             _ => 0,
         };
+        let (seed, repeat) = (whole("seed"), whole("repeat"));
         let checked = |name: &str, fields: &[Field]| match section(name) {
             Some(written) => {
                 config::check(fields, written).map(Some).map_err(|e| document.error(e.under(name)))
@@ -143,10 +142,15 @@ impl Experiment {
             }
         }
         let folder = document.folder();
-        let experiment = Self { seed, model, data, sections, layers, folder, document };
+        let experiment = Self { seed, repeat, model, data, sections, layers, folder, document };
         // What holds for all layers is checked now, before anything is loaded.
         experiment.hardware(&experiment.sections, registry)?;
         Ok(experiment)
+    }
+
+    /// The root of everything random.
+    pub fn stream(&self) -> Stream {
+        Stream::root(self.seed, self.repeat)
     }
 
     /// The network's file, and whether batch normalisation is folded.

@@ -18,9 +18,17 @@ pub struct Section {
 }
 
 /// The keys outside all sections.
-pub const TOP: &[Field] =
-    &[Field::new("seed", Kind::Integer, Default::Integer(0), "decides everything that is random")
-        .range(0.0, f64::INFINITY)];
+pub const TOP: &[Field] = &[
+    Field::new("seed", Kind::Integer, Default::Integer(0), "decides everything that is random")
+        .range(0.0, f64::INFINITY),
+    Field::new(
+        "repeat",
+        Kind::Integer,
+        Default::Integer(0),
+        "other random draws of the same seed, by their number",
+    )
+    .range(0.0, f64::INFINITY),
+];
 
 /// `[model]`.
 pub const MODEL: &[Field] = &[
@@ -325,6 +333,7 @@ pub const LAYER_SECTIONS: &[&str] = &["device", "crossbar", "input", "adc", "pro
 /// All names on the top level.
 pub const TOP_NAMES: &[&str] = &[
     "seed",
+    "repeat",
     "model",
     "data",
     "device",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use memtorch_utils::config::{Field, Table, Value};
 use memtorch_utils::datasets;
 
-use super::document::join;
+use super::document::{Document, join};
 use super::resolve::Experiment;
 use super::schema;
 use crate::{Error, Registry};
@@ -18,22 +18,30 @@ impl Experiment {
     /// # Errors
     /// None that [`Experiment::resolve`] has not found before.
     pub fn to_toml(&self, registry: &Registry) -> Result<String, Error> {
-        let mut text = format!("seed = {}\n", self.seed);
-        let absolute = |table: &Table, keys: &[&str]| {
+        self.text(registry, &|path| absolute(path).display().to_string())
+    }
+
+    /// The experiment as [`Experiment::to_toml`] writes it, with something of one's own for each file.
+    ///
+    /// # Errors
+    /// As [`Experiment::to_toml`].
+    pub(crate) fn text(&self, registry: &Registry, file: &dyn Fn(&Path) -> String) -> Result<String, Error> {
+        let mut text = format!("seed = {}\nrepeat = {}\n", self.seed, self.repeat);
+        let files = |table: &Table, keys: &[&str]| {
             let mut table = table.clone();
             for key in keys {
                 if let Some(Value::Text(path)) = table.get(key) {
-                    let path = absolute(&self.folder.join(path));
-                    table.insert(*key, Value::Text(path.display().to_string()));
+                    let path = file(&self.folder.join(path));
+                    table.insert(*key, Value::Text(path));
                 }
             }
             table
         };
         if let Some(model) = &self.model {
-            section(&mut text, "[model]", &absolute(model, &["onnx"]), schema::MODEL);
+            section(&mut text, "[model]", &files(model, &["onnx"]), schema::MODEL);
         }
         if let Some(data) = &self.data {
-            section(&mut text, "[data]", &absolute(data, &["images", "labels"]), datasets::FIELDS);
+            section(&mut text, "[data]", &files(data, &["images", "labels"]), datasets::FIELDS);
         }
         let complete = self.complete(&self.sections, registry)?;
         // A section [adc] that only some layers have brings them its defaults, which an ideal [adc] for all
@@ -66,6 +74,47 @@ impl Experiment {
         Ok(text)
     }
 }
+
+impl Document {
+    /// What was written, as TOML: a file that means the same from anywhere.
+    pub fn to_toml(&self) -> String {
+        let folder = self.folder();
+        let file = |key: &str, value: &Value| match value {
+            Value::Text(path) if FILES.contains(&key) => {
+                Value::Text(absolute(&folder.join(path)).display().to_string())
+            }
+            other => other.clone(),
+        };
+        let mut text = String::new();
+        let tables = |value: &Value| match value {
+            Value::List(list) => !list.is_empty() && list.iter().all(|entry| entry.as_table().is_some()),
+            value => value.as_table().is_some(),
+        };
+        for (key, value) in self.table.iter().filter(|(_, value)| !tables(value)) {
+            text.push_str(&format!("{} = {}\n", join("", key), as_toml(value)));
+        }
+        for (name, value) in self.table.iter().filter(|(_, value)| tables(value)) {
+            if let Value::List(list) = value {
+                for table in list.iter().filter_map(Value::as_table) {
+                    section(&mut text, &format!("[[{}]]", join("", name)), table, &[]);
+                }
+            }
+            let Value::Table(table) = value else { continue };
+            let inside = |key: &str, value: &Value| match value {
+                Value::List(list) if name == "sweep" => {
+                    Value::List(list.iter().map(|value| file(key, value)).collect())
+                }
+                value => file(&format!("{name}.{key}"), value),
+            };
+            let table = table.iter().map(|(key, value)| (key, inside(key, value))).collect();
+            section(&mut text, &format!("[{}]", join("", name)), &table, &[]);
+        }
+        text
+    }
+}
+
+/// Keys that are the path of a file.
+const FILES: [&str; 3] = ["model.onnx", "data.images", "data.labels"];
 
 /// One table: the keys in the order of the fields first, then the others.
 fn section(text: &mut String, heading: &str, table: &Table, fields: &[Field]) {

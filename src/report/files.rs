@@ -58,7 +58,7 @@ pub fn layers_csv(layers: &[LayerReport]) -> String {
 }
 
 /// A cell of a CSV file (RFC 4180).
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

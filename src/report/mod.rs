@@ -1,16 +1,20 @@
 //! What a run found: as numbers, as files, as a table to read.
 
+pub mod figures;
 mod files;
+pub(crate) mod html;
 mod layer;
 pub mod picture;
 mod table;
 
+pub(crate) use files::quoted;
 pub use files::{layers_csv, results_json};
 pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports};
+pub(crate) use table::align;
 pub use table::table;
 
 /// Right answers of one path.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Score {
     /// Samples that are right.
     pub correct: usize,

@@ -102,11 +102,14 @@ fn programming(layers: &[LayerReport]) -> String {
 }
 
 /// Columns as wide as their widest cell, the first to the left, the others to the right.
-fn align(rows: &[[String; 11]]) -> String {
+pub(crate) fn align(rows: &[impl AsRef<[String]>]) -> String {
     let mut text = String::new();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..11).map(width).collect();
+    let columns = rows.first().map_or(0, |row| row.as_ref().len());
+    let width =
+        |column: usize| rows.iter().map(|row| row.as_ref()[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in rows {
+        let row = row.as_ref();
         let mut line = format!("{:<1$}", row[0], widths[0]);
         for (cell, width) in row.iter().zip(&widths).skip(1) {
             line.push_str(&format!("  {cell:>width$}"));

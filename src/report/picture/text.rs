@@ -23,6 +23,12 @@ fn width(face: &Face<'_>, text: &str) -> f32 {
     glyphs(face, text).map(|glyph| f32::from(face.glyph_hor_advance(glyph).unwrap_or(0))).sum()
 }
 
+/// The font does not state it: the height of an H.
+fn capital_height(face: &Face<'_>) -> i16 {
+    let letter = face.glyph_index('H').and_then(|glyph| face.glyph_bounding_box(glyph));
+    letter.map_or(0, |bounds| bounds.y_max)
+}
+
 /// Width and height of a text.
 pub(super) fn size(text: &str, size: f64) -> (u32, u32) {
     let (face, em) = (face(), size / LINE);
@@ -41,7 +47,7 @@ pub(super) fn outline(text: &str, style: &impl BackendTextStyle, (x, y): Backend
         HPos::Center => -width / 2.0,
         HPos::Right => -width,
     };
-    let middle = f32::from(face.capital_height().unwrap_or(0)) * scale / 2.0;
+    let middle = f32::from(capital_height(&face)) * scale / 2.0;
     let base = match style.anchor().v_pos {
         VPos::Top => 0.76 * em,
         VPos::Center => middle,

@@ -1,0 +1,240 @@
+//! The first of several values of a key that keeps the accuracy.
+//!
+//! Values are given from the one that a person would like most to the safest, and it is taken that what
+//! follows a value that keeps the accuracy keeps it too. Bisection then needs about log2 of them. Each is
+//! tried on blocks of samples, every block on hardware of its own (repeat number = block number), so that
+//! the block's losses are independent and carry both the spread of samples and that of devices. After 5,
+//! 10, 20 ... blocks, Student's interval of the mean loss decides, or more blocks are taken. The stated
+//! confidence holds for all these decisions together (Bonferroni).
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use memtorch_crossbar::ArrayBackend;
+use memtorch_utils::config::Value;
+
+use crate::evaluation::{Digital, Workload};
+use crate::experiment::{Document, Experiment, Origin, segments};
+use crate::sweep::student;
+use crate::{Error, Registry};
+
+/// Blocks after which it is looked for the first time whether a value is decided.
+const FIRST_LOOK: usize = 5;
+
+/// What is searched.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The key.
+    pub key: String,
+    /// Its values, the most wished for first, the safest last; at least one.
+    pub values: Vec<Value>,
+    /// Accuracy that may be lost, 0 to 1.
+    pub drop: f64,
+    /// Confidence of all decisions together, 0 to 1.
+    pub confidence: f64,
+    /// Blocks of samples for each value at most; at least 5.
+    pub blocks: usize,
+}
+
+/// What is known of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It loses no more than it may.
+    Within,
+    /// It loses more.
+    Beyond,
+    /// The samples do not tell; it is not taken.
+    Undecided,
+}
+
+/// A value that was tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tried {
+    /// Its place among the values.
+    pub index: usize,
+    /// What was found.
+    pub verdict: Verdict,
+    /// The mean loss of accuracy.
+    pub loss: f64,
+    /// Half the width of its confidence interval.
+    pub half: f64,
+    /// Blocks that it took.
+    pub blocks: usize,
+    /// Samples on crossbars that it took.
+    pub samples: usize,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The first value that keeps the accuracy, by its place; none where even the last does not.
+    pub first: Option<usize>,
+    /// What was tried, in the order of the trials.
+    pub tried: Vec<Tried>,
+    /// Digital accuracy on all samples.
+    pub digital: f64,
+    /// Samples that there are.
+    pub samples: usize,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+impl Search {
+    /// Searches.
+    ///
+    /// # Errors
+    /// A value that the experiment cannot have; fewer samples than blocks; whatever fails in a run.
+    pub fn run(
+        &self,
+        document: &Document,
+        limit: Option<u64>,
+        registry: &Registry,
+        backend: &Arc<dyn ArrayBackend>,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Found, Error> {
+        let started = Instant::now();
+        let experiments: Vec<Experiment> = (0..self.values.len())
+            .map(|index| self.experiment(document, index, limit, registry))
+            .collect::<Result<_, _>>()?;
+        let workload = Workload::open(&experiments[0], backend.clone())?;
+        for experiment in &experiments {
+            experiment.plan(workload.layers(), registry)?;
+        }
+        if workload.samples() < self.blocks {
+            let expected = format!("at most {}, the number of samples", workload.samples());
+            return Err(Error::argument("--blocks", self.blocks, expected));
+        }
+        let digital = workload.digital(&|_, _, _| {})?;
+        let mut tried = Vec::new();
+        let mut within = |index: usize| -> Result<bool, Error> {
+            tell(&format!("{} = {}", self.key, self.values[index]));
+            let found = self.attempt(index, &experiments[index], &workload, &digital, registry)?;
+            let is_within = found.verdict == Verdict::Within;
+            tried.push(found);
+            Ok(is_within)
+        };
+        // The first that keeps it is after `low` and at most `high`.
+        let mut high = self.values.len() - 1;
+        let mut first = None;
+        if within(high)? {
+            let mut low = 0;
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if within(middle)? { high = middle } else { low = middle + 1 }
+            }
+            first = Some(high);
+        }
+        Ok(Found {
+            first,
+            tried,
+            digital: digital.accuracy(),
+            samples: workload.samples(),
+            seconds: started.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn experiment(
+        &self,
+        document: &Document,
+        index: usize,
+        limit: Option<u64>,
+        registry: &Registry,
+    ) -> Result<Experiment, Error> {
+        let mut document = document.clone();
+        let value = &self.values[index];
+        let option = format!("{}={value}", self.key);
+        let Some(names) = segments(&self.key) else {
+            return Err(Error::argument("--key", &self.key, "a key of the experiment, as adc.bits"));
+        };
+        let origin = Origin::Set(option);
+        document
+            .place(&names, value.clone(), origin.clone())
+            .map_err(|source| Error::Config { origin, source: Box::new(source) })?;
+        let mut experiment = Experiment::resolve(document, registry)?;
+        if let Some(limit) = limit {
+            experiment.set_limit(limit);
+        }
+        Ok(experiment)
+    }
+
+    /// How many decisions there are at most.
+    fn decisions(&self) -> usize {
+        let trials = 1 + self.values.len().next_power_of_two().ilog2() as usize;
+        trials * looks(self.blocks).len()
+    }
+
+    fn attempt(
+        &self,
+        index: usize,
+        experiment: &Experiment,
+        workload: &Workload,
+        digital: &Digital,
+        registry: &Registry,
+    ) -> Result<Tried, Error> {
+        let outside = (1.0 - self.confidence) / self.decisions() as f64;
+        let plans = experiment.plan(workload.layers(), registry)?;
+        let mut losses: Vec<f64> = Vec::new();
+        let mut samples = 0;
+        let mut tried = None;
+        for look in looks(self.blocks) {
+            for block in losses.len()..look {
+                let range = part(block, self.blocks, workload.samples());
+                let mut experiment = experiment.clone();
+                experiment.repeat = block as u64;
+                let programmed = workload.program(&experiment, &plans)?;
+                let right = workload.correct(&programmed, range.clone())?;
+                let lost = workload.correct_digitally(digital, range.clone()) as f64 - right as f64;
+                losses.push(lost / range.len() as f64);
+                samples += range.len();
+            }
+            let count = losses.len() as f64;
+            let loss = losses.iter().sum::<f64>() / count;
+            let squares: f64 = losses.iter().map(|x| (x - loss) * (x - loss)).sum();
+            let half = student(losses.len() - 1, outside) * (squares / (count - 1.0) / count).sqrt();
+            let verdict = match () {
+                () if loss + half <= self.drop => Verdict::Within,
+                () if loss - half > self.drop => Verdict::Beyond,
+                () => Verdict::Undecided,
+            };
+            tried = Some(Tried { index, verdict, loss, half, blocks: losses.len(), samples });
+            if verdict != Verdict::Undecided {
+                break;
+            }
+        }
+        Ok(tried.expect("there is at least one look"))
+    }
+}
+
+/// The numbers of blocks after which it is decided.
+fn looks(blocks: usize) -> Vec<usize> {
+    let mut looks = Vec::new();
+    let mut next = FIRST_LOOK;
+    while next < blocks {
+        looks.push(next);
+        next *= 2;
+    }
+    looks.push(blocks);
+    looks
+}
+
+/// The samples of a block.
+fn part(block: usize, blocks: usize, samples: usize) -> Range<usize> {
+    block * samples / blocks..(block + 1) * samples / blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_share_all_samples_and_looks_end_with_all_blocks() {
+        assert_eq!(looks(20), [5, 10, 20]);
+        assert_eq!(looks(12), [5, 10, 12]);
+        assert_eq!(looks(5), [5]);
+        let parts: Vec<_> = (0..7).map(|block| part(block, 7, 100)).collect();
+        assert_eq!((parts[0].start, parts[6].end), (0, 100));
+        assert!(parts.windows(2).all(|pair| pair[0].end == pair[1].start && !pair[0].is_empty()));
+    }
+}

@@ -55,6 +55,18 @@ pub enum Task<'a> {
     },
 }
 
+impl Task<'_> {
+    /// How many devices the run has.
+    pub(crate) fn devices(&self) -> usize {
+        match self {
+            Self::Conductances { states, .. } => states.len(),
+            Self::States { states, .. } => states.len(),
+            Self::Currents { states, .. } => states.len(),
+            Self::Advance { states, .. } => states.len(),
+        }
+    }
+}
+
 /// Voltages over time, in V.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

@@ -3,7 +3,7 @@
 use crate::job::{Job, Noise, Record, Task, Waveform};
 use crate::{DeviceModel, Lane, Lanes, Parameter};
 
-/// Runs a job with the widest vectors of this machine.
+/// Runs a job with the widest vectors of this machine; a single device needs none.
 pub(crate) fn run<M: DeviceModel>(model: &M, job: Job<'_>) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -28,13 +28,19 @@ pub(crate) fn run<M: DeviceModel>(model: &M, job: Job<'_>) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
 fn run_avx512<M: DeviceModel>(model: &M, job: Job<'_>) {
-    lanes::<M, 16>(model, job);
+    match job.task.devices() {
+        1 => lanes::<M, 1>(model, job),
+        _ => lanes::<M, 16>(model, job),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<M: DeviceModel>(model: &M, job: Job<'_>) {
-    lanes::<M, 8>(model, job);
+    match job.task.devices() {
+        1 => lanes::<M, 1>(model, job),
+        _ => lanes::<M, 8>(model, job),
+    }
 }
 
 /// Without vector instructions of a known kind; slow where there is no fused multiply-add.

@@ -9,8 +9,9 @@ use super::Cycling;
 use super::rules::Rules;
 use crate::{Array, CrossbarError};
 
-/// Steps that are computed at once.
-const SLAB: usize = 16;
+/// Steps that are computed at once: as many as have so many voltages, within these bounds.
+const SLAB_NUMBERS: usize = 512;
+const SLABS: [usize; 2] = [16, 128];
 
 /// Some consecutive devices of an array with their states.
 #[derive(Debug)]
@@ -323,14 +324,15 @@ impl Buffers {
     ) -> f64 {
         let Self { parameters, waveform, currents, recorded, conductances } = self;
         let devices = states.len();
+        let longest = (SLAB_NUMBERS / devices.max(1)).clamp(SLABS[0], SLABS[1]);
         waveform.clear();
-        for _ in 0..SLAB.min(steps as usize) {
+        for _ in 0..longest.min(steps as usize) {
             waveform.extend_from_slice(volts);
         }
         let mut energy = 0.0;
         let mut left = steps as usize;
         while left > 0 {
-            let slab = left.min(SLAB);
+            let slab = left.min(longest);
             let count = slab * devices;
             for memory in [&mut *currents, recorded, conductances] {
                 memory.resize(count, 0.0);

@@ -49,6 +49,10 @@ fn inner_tolerance(residual: f64) -> f64 {
 /// relative to these.
 const IN_REACH: f64 = 3.0;
 
+/// The share of a line's current that may be missing at its ends: far more than rounding takes unless a
+/// device conducts so much better than its wires that no digits are left.
+const UNBALANCED: f64 = 1e-8;
+
 /// The share of the co-content's slope that a step may leave.
 const FLAT: f64 = 0.5;
 
@@ -98,7 +102,12 @@ impl Newton {
                 let outcome = Outcome { iterations: 0, residual: 0.0, converged: true };
                 return Ok(work.now.state.found(&wires, devices.n, &bit, outcome, detail));
             }
-            match self.one(&devices, &at_rest, &wires, voltages, work) {
+            let solved = self.one(&devices, &at_rest, &wires, voltages, work).and_then(|outcome| {
+                let residual = outcome.residual.max(work.now.imbalance(&wires, voltages));
+                let outcome = Outcome { residual, ..outcome };
+                if residual <= UNBALANCED.max(self.tolerance) { Ok(outcome) } else { Err(outcome) }
+            });
+            match solved {
                 Ok(outcome) => Ok(work.now.state.found(&wires, devices.n, &bit, outcome, detail)),
                 Err(outcome) => Err(CrossbarError::NotConverged {
                     what: format!("Newton's method, input {input}"),
@@ -304,6 +313,34 @@ impl Point {
             }
         }
         devices.follow(&self.voltages, &mut self.law, &mut self.slopes);
+    }
+
+    /// The largest share of the currents of a line's devices that is missing at its ends.
+    fn imbalance(&self, wires: &Wires, input: Input) -> f64 {
+        let (state, n) = (&self.state, input.bit.len());
+        let last = state.rise.len() - n;
+        // What the devices of a line bring, how much that is in all, what the ends say, and their rounding.
+        let mut lines = Vec::with_capacity(input.word.len() + n);
+        for (row, word) in input.word.iter().enumerate() {
+            let (start, end) = (row * n, (row + 1) * n - 1);
+            let currents = &state.currents[start..=end];
+            let ends =
+                wires.word_left * (word - state.word[start]) + wires.word_right * (word - state.word[end]);
+            let rounding = 1e3 * f64::EPSILON * input.largest() * (wires.word_left + wires.word_right);
+            let size: f64 = currents.iter().map(|i| i.abs()).sum();
+            lines.push((currents.iter().sum::<f64>(), size, ends, rounding));
+        }
+        for j in 0..n {
+            let currents = || state.currents[j..].iter().step_by(n);
+            let ends = wires.bit_top * state.rise[j] + wires.bit_bottom * state.rise[last + j];
+            lines.push((currents().sum(), currents().map(|i| i.abs()).sum(), ends, 0.0));
+        }
+        let largest = lines.iter().fold(0.0f64, |largest, (_, size, ..)| largest.max(*size));
+        lines.into_iter().fold(0.0, |worst, (brought, size, ends, rounding)| {
+            let missing = ((brought - ends).abs() - rounding).max(0.0);
+            let share = if missing == 0.0 { 0.0 } else { missing / size.max(1e-6 * largest) };
+            worst.max(share)
+        })
     }
 
     /// Whether the currents of the law are of the size of those that the network carries.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::frame::{Frame, SMALL, round_ticks, units};
+use super::frame::{Frame, SMALL, TEXT, round_ticks, units};
 use super::{palette, widest};
 use crate::report::picture::{Area, Failed};
 use crate::sweep::{Row, Sweep, shown, summaries};
@@ -25,8 +25,9 @@ fn left(bars: &[Bar]) -> i32 {
     (30 + widest(bars.iter().map(|bar| bar.name.as_str()))).clamp(80, 320)
 }
 
-pub(super) fn size(bars: &[Bar]) -> (u32, u32) {
-    ((left(bars) + 460) as u32, (96 + ROW * bars.len() as i32) as u32)
+pub(super) fn size(title: &str, bars: &[Bar]) -> (u32, u32) {
+    let width = (left(bars) + 460).max(30 + 8 * title.chars().count() as i32);
+    (width as u32, (96 + ROW * bars.len() as i32) as u32)
 }
 
 /// The layers of the point with the lowest mean accuracy, over its repeats.
@@ -53,8 +54,8 @@ pub(super) fn worst(sweep: &Sweep, rows: &BTreeMap<(usize, usize), Row>) -> Opti
 pub(super) fn draw(area: &Area<'_>, title: &str, bars: &[Bar]) -> Result<(), Failed> {
     let largest = bars.iter().filter_map(|bar| bar.error).fold(0.0, f64::max);
     let (x, ticks) = round_ticks(0.0, (100.0 * largest).max(1e-6), 6);
-    let ((width, height), left) = (size(bars), left(bars));
-    let edges = [left, 34, width as i32 - 60, height as i32 - 52].map(units);
+    let ((_, height), left) = (size(title, bars), left(bars));
+    let edges = [left, 34, left + 400, height as i32 - 52].map(units);
     let frame = Frame { area, edges, x, y: bars.len() as f64..0.0 };
     for (value, _) in &ticks {
         let (from, to) = (frame.at(*value, 0.0), frame.at(*value, bars.len() as f64));
@@ -73,5 +74,5 @@ pub(super) fn draw(area: &Area<'_>, title: &str, bars: &[Bar]) -> Result<(), Fai
         frame.text(&bar.name, (edges[0] - units(7), place.1), SMALL, (HPos::Right, VPos::Center))?;
     }
     frame.axes((&ticks, "relative error of the layer's output (%)"), (&Vec::new(), ""))?;
-    frame.title(title)
+    frame.text(title, (units(12), units(22)), TEXT, (HPos::Left, VPos::Center))
 }

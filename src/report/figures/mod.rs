@@ -73,7 +73,7 @@ pub fn sweep(
 /// # Errors
 /// As [`sweep`].
 pub fn layers(folder: &Path, title: &str, bars: &[Bar], files: &mut Vec<PathBuf>) -> Result<(), Error> {
-    draw(folder, "layers", bars::size(bars), files, |area| bars::draw(area, title, bars))
+    draw(folder, "layers", bars::size(title, bars), files, |area| bars::draw(area, title, bars))
 }
 
 fn draw(

@@ -45,6 +45,12 @@ pub trait Device: Debug + Send + Sync {
     /// Whether the current is the conductance times the voltage at any voltage.
     fn is_ohmic(&self) -> bool;
 
+    /// Whether the steps of a device draw random numbers.
+    fn is_noisy(&self) -> bool;
+
+    /// The parameters that a fit looks for when a person names none.
+    fn fitted(&self) -> &'static [&'static str];
+
     /// What the state is, with its unit, as an axis of a plot says it.
     fn state_label(&self) -> &'static str;
 
@@ -108,6 +114,14 @@ impl<M: DeviceModel> Device for M {
 
     fn is_ohmic(&self) -> bool {
         M::OHMIC
+    }
+
+    fn is_noisy(&self) -> bool {
+        M::NOISE && DeviceModel::is_noisy(self)
+    }
+
+    fn fitted(&self) -> &'static [&'static str] {
+        M::FITTED
     }
 
     fn state_label(&self) -> &'static str {

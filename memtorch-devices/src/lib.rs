@@ -4,6 +4,8 @@ pub mod contract;
 mod device;
 mod error;
 mod fabrication;
+#[cfg(feature = "fit")]
+pub mod fit;
 mod job;
 mod kernel;
 mod lane;

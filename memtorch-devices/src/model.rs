@@ -25,7 +25,7 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
     /// [`Kind::Parameter`](crate::Kind::Parameter)), `time_step`, `start_conductance` and options.
     const FIELDS: &'static [Field];
 
-    /// Whether a step draws a standard normal number for each device.
+    /// Whether a step may draw a standard normal number for each device: [`DeviceModel::is_noisy`].
     const NOISE: bool = false;
 
     /// Whether the current is the conductance times the voltage at any voltage.
@@ -40,6 +40,10 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
 
     /// Pulses that write a device with its default parameters; without them a person has to give voltages.
     const PULSES: Option<Pulses> = None;
+
+    /// The parameters that a fit to a measured record looks for when a person names none, lists among them: those
+    /// that such a record can tell from each other.
+    const FITTED: &'static [&'static str] = Self::PARAMETERS;
 
     /// Parameters made ready for many steps.
     type Prepared<L: Lane>: Copy;

@@ -127,6 +127,8 @@ impl DeviceModel for StanfordPku {
     const STATE: &'static str = "gap (m)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10.0, 0.5), (1.5, 0.05)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.45, reset_voltage: -1.4, steps: 1 });
+    const FITTED: &'static [&'static str] =
+        &["r_on", "r_off", "v_0", "gamma_0", "nu_0"];
     type Prepared<L: Lane> = StanfordPkuPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
@@ -152,6 +154,10 @@ impl DeviceModel for StanfordPku {
 
     fn start_conductance(&self) -> Option<f64> {
         self.start_conductance
+    }
+
+    fn is_noisy(&self) -> bool {
+        self.dynamic
     }
 
     fn caution(&self, dt: f64) -> Option<String> {

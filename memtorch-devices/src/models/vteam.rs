@@ -149,6 +149,8 @@ impl DeviceModel for Vteam {
     const STATE: &'static str = "position (m)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.0, 50e6, 200e-9), (1.5, 50e6)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: -0.22, reset_voltage: 0.04, steps: 50 });
+    const FITTED: &'static [&'static str] =
+        &["r_on", "r_off", "k_on", "k_off", "alpha_on", "alpha_off", "v_on", "v_off"];
     type Prepared<L: Lane> = VteamPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

@@ -216,3 +216,138 @@ fn bad_input_is_named_and_writes_nothing() {
     let ran = trace(folder, "vteam", &["--hysteresis", "--out", "no/such/i.npy"]);
     assert!(ran.code == 1 && ran.stderr.contains("no/such/i.npy"), "{}", ran.stderr);
 }
+
+/// A fit of what `device trace` wrote gives the parameters back, as a section that experiments take.
+#[test]
+fn a_fit_reads_a_trace_and_writes_a_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let set = ["--set", "r_on=150", "--set", "r_off=12000", "--set", "u_v=1.6e-14"];
+    let sweep = ["--hysteresis", "--cycles", "1", "--dt", "1e-3", "--csv", "iv.csv"];
+    trace(folder, "linear-ion-drift", &[&set[..], &sweep].concat()).done();
+    let fit = |more: &[&str]| {
+        memtorch_in(folder, &[&["device", "fit", "linear-ion-drift", "--data", "iv.csv"], more].concat())
+    };
+    let ran = fit(&["--out", "fit.toml", "--plot", "fit.png", "--json"]).done();
+    assert_eq!(ran.stderr, "");
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((report["samples"].as_u64(), report["converged"].as_bool()), (Some(401), Some(true)));
+    assert!(report["relative_residual"].as_f64().unwrap() < 1e-12, "{report}");
+    for (one, (name, value)) in
+        report["fitted"].as_array().unwrap().iter().zip([("r_on", 150.0), ("r_off", 12e3), ("u_v", 1.6e-14)])
+    {
+        assert_eq!(one["name"], name);
+        assert!((one["value"].as_f64().unwrap() / value - 1.0).abs() < 1e-9, "{one}");
+        assert_eq!(one["determined"], "yes");
+        assert_eq!(report["parameters"][name], one["value"]);
+    }
+    let png = std::fs::read(folder.join("fit.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
+    // The section is a device of an experiment, and each of its lines an option.
+    let text = std::fs::read_to_string(folder.join("fit.toml")).unwrap();
+    let mut again = vec!["--hysteresis", "--cycles", "1", "--csv", "again.csv"];
+    for line in text.lines().skip_while(|line| *line != "[device]").skip(2) {
+        let (option, _) = line.split_once("  #").unwrap_or((line, ""));
+        again.extend(["--set", option]);
+    }
+    trace(folder, "linear-ion-drift", &again).done();
+    let (measured, fitted) = (columns(folder, "iv.csv").1, columns(folder, "again.csv").1);
+    for (a, b) in measured[2].iter().zip(&fitted[2]) {
+        assert!((a - b).abs() < 1e-12, "{a} {b}");
+    }
+    let table = fit(&["--fit", "r_on,u_v", "--set", "r_off=12000"]).done().stdout;
+    assert!(table.contains("residual") && table.contains("u_v") && !table.contains("r_off"), "{table}");
+    // Without times, columns in any order, a row in between.
+    let rows: Vec<String> =
+        measured[1].iter().zip(&measured[2]).map(|(v, i)| format!("{i:?}, {v:?},x")).collect();
+    let untimed = format!("\u{feff}# of a tester\nCurrent, Voltage,remark\n\n{}\n", rows.join("\r\n"));
+    std::fs::write(folder.join("iv.csv"), untimed).unwrap();
+    let other = fit(&["--dt", "1e-3", "--json"]).done().stdout;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&other).unwrap()["fitted"], report["fitted"]);
+}
+
+#[test]
+fn a_record_that_cannot_be_fitted_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let good = "time,voltage,current\n0,0,0\n1e-9,0.1,1e-3\n2e-9,0.2,2e-3\n3e-9,-0.1,-1e-3\n";
+    let cases: [(&str, &[&str], &[&str]); 14] = [
+        ("", &[], &["no rows", "time,voltage,current"]),
+        ("time,volts,current\n", &[], &["time, volts, current", "`voltage`"]),
+        ("voltage,current\n0,1\n1,2\n", &[], &["`time`", "--dt"]),
+        (good, &["--dt", "1e-9"], &["--dt", "no column `time`"]),
+        ("time,voltage,current\n0,0,0\n1,0.1,high\n", &[], &["iv.csv:3: current", "high", "finite"]),
+        ("time,voltage,current\n0,0,0\n1,0.1,NaN\n", &[], &["iv.csv:3: current", "NaN", "finite"]),
+        ("time,voltage,current\n0,0,0\n1,0.1\n", &[], &["iv.csv:3: current", "2 cells", "3 cells"]),
+        ("time,voltage,current\n0,0,0\n1,0.1,1\n5,0,0\n", &[], &["time step of sample", "evenly"]),
+        ("time,voltage,current\n0,0,0\n", &[], &["1 samples", "at least two"]),
+        ("voltage,current\n1,1\n1,2\n1,3\n", &["--dt", "1"], &["voltage 1 at every sample", "change"]),
+        ("voltage,current\n1,1\n2,2\n", &["--dt", "-1"], &["time step -1", "positive"]),
+        (good, &[], &["4 samples for 9 parameters", "at least 18"]),
+        (good, &["--fit", "r_onn"], &["r_onn", "did you mean r_on"]),
+        (good, &["--fit", "r_on", "--set", "r_off={normal={mean=1e3,std=1}}"], &["r_off", "one device"]),
+    ];
+    for (text, options, words) in cases {
+        std::fs::write(folder.join("iv.csv"), text).unwrap();
+        let files = ["device", "fit", "vteam", "--data", "iv.csv", "--out", "fit.toml", "--plot", "fit.svg"];
+        let ran = memtorch_in(folder, &[&files[..], options].concat());
+        assert_eq!(ran.code, 1, "{text:?}: {}", ran.stderr);
+        assert_eq!((&ran.stdout[..], ran.stderr.lines().count()), ("", 1), "{}", ran.stderr);
+        for word in words {
+            assert!(ran.stderr.contains(word), "{options:?}: no {word:?} in {}", ran.stderr);
+        }
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1, "{text:?}");
+    }
+}
+
+/// Many devices, each with parameters of its own; a device is the same whatever their number.
+#[test]
+fn many_devices_are_recorded_with_parameters_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let set =
+        ["--set", "r_on={normal={mean=50,std=25},min=10}", "--set", "r_off={normal={mean=1000,std=50}}"];
+    let sweep = ["--hysteresis", "--cycles", "1", "--json"];
+    let run = |more: &[&str]| trace(folder, "vteam", &[&set[..], &sweep, more].concat()).done().stdout;
+    let report = run(&["--devices", "40", "--out", "i.npy", "--csv", "t.csv", "--plot", "t.png"]);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((report["devices"].as_u64(), report["samples"].as_u64()), (Some(40), Some(201)));
+    let starts = report["start_conductances"].as_array().unwrap();
+    let resistances: Vec<f64> = starts.iter().map(|g| 1.0 / g.as_f64().unwrap()).collect();
+    let mean = resistances.iter().sum::<f64>() / 40.0;
+    // Five standard errors, and the limit.
+    assert!((mean - 50.0).abs() < 5.0 * 25.0 / 40f64.sqrt(), "{mean}");
+    assert!(resistances.iter().all(|r| *r >= 10.0 - 1e-9));
+    let all = NpyArray::read(folder.join("i.npy")).unwrap();
+    assert_eq!(all.shape, [40, 201]);
+    let all = all.into_f64();
+    let (head, columns) = columns(folder, "t.csv");
+    assert_eq!(head, "device,time,voltage,current,state,conductance");
+    assert_eq!((columns[3].len(), &columns[3]), (40 * 201, &all));
+    run(&["--devices", "3", "--out", "few.npy"]);
+    assert_eq!(NpyArray::read(folder.join("few.npy")).unwrap().into_f64(), all[..3 * 201]);
+
+    // Ten states: every conductance is one of a device's own levels, and the nearest.
+    run(&["--devices", "40", "--states", "10", "--csv", "s.csv"]);
+    let (_, read) = self::columns(folder, "s.csv");
+    for at in 0..40 * 201 {
+        let (first, last) = (at / 201 * 201, at / 201 * 201 + 200);
+        assert_eq!(read[4][at], columns[4][at], "the state moves as before");
+        assert!((read[3][at] - read[5][at] * read[2][at]).abs() <= 1e-15);
+        let exact = columns[5][at];
+        let top = columns[5][first..=last].iter().copied().fold(0.0, f64::max);
+        assert!((read[5][at] - exact).abs() <= top / 18.0, "half of a ninth of the range at most");
+    }
+    let distinct: std::collections::HashSet<u64> = read[5][..201].iter().map(|g| g.to_bits()).collect();
+    assert!((3..=10).contains(&distinct.len()), "{}", distinct.len());
+    for (options, words) in [
+        (vec!["--devices", "1000000"], vec!["2.01e8", "at most 1e8"]),
+        (vec!["--devices", "2", "--set", "v_on={uniform={low=1,high=2}}"], vec!["v_on"]),
+    ] {
+        let ran = trace(folder, "vteam", &[&set[..], &sweep, &options].concat());
+        assert_eq!(ran.code, 1);
+        for word in words {
+            assert!(ran.stderr.contains(word), "{}", ran.stderr);
+        }
+    }
+}

@@ -2,7 +2,7 @@ use rayon::prelude::*;
 
 use memtorch_utils::Stream;
 
-use crate::job::{Job, Noise, Task, Waveform};
+use crate::job::{Job, Noise, Record, Task, Waveform};
 use crate::{DeviceError, DeviceParameters};
 
 /// Devices with states: struct of arrays, parameters that are alike stored once.
@@ -121,6 +121,36 @@ impl Population {
         CpuPopulations.advance(self, waveform, dt)
     }
 
+    /// As [`Population::advance`] under one waveform for all devices, and writes down every step.
+    ///
+    /// # Errors
+    /// A time step that is not positive and finite; a voltage that is not finite, with its position.
+    pub fn record(&mut self, voltages: &[f64], dt: f64) -> Result<Recording, DeviceError> {
+        check_step(dt)?;
+        if let Some(at) = voltages.iter().position(|v| !v.is_finite()) {
+            let expected = format!("a finite number of volt at sample {at}");
+            return Err(DeviceError::Parameter { parameter: "voltage", value: voltages[at], expected });
+        }
+        let room = || vec![0.0; voltages.len() * self.len()];
+        let mut recording = Recording { currents: room(), states: room(), conductances: room() };
+        let record = Record {
+            currents: &mut recording.currents,
+            states: &mut recording.states,
+            conductances: &mut recording.conductances,
+        };
+        let noise = self.noise();
+        let Self { parameters, states, .. } = self;
+        let waveform = Waveform::Common(voltages);
+        let task = Task::Advance { states, waveform, dt, noise, record: Some(record) };
+        parameters.model().run(Job { parameters: parameters.values(), first: 0, task });
+        self.steps += voltages.len() as u64;
+        Ok(recording)
+    }
+
+    fn noise(&self) -> Noise {
+        Noise { stream: self.stream, first_step: self.steps, first_device: self.first_device }
+    }
+
     fn run(&self, first: usize, task: Task<'_>) {
         self.parameters.model().run(Job { parameters: self.parameters.values(), first, task });
     }
@@ -132,6 +162,25 @@ impl Population {
         let expected = format!("{}, one for each device", self.len());
         Err(DeviceError::Parameter { parameter: what, value: found as f64, expected })
     }
+}
+
+/// What happened to a population: `[steps, devices]` each, one step after another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// Currents in A, with the state before the step.
+    pub currents: Vec<f64>,
+    /// States before each step, in the model's own terms.
+    pub states: Vec<f64>,
+    /// Conductances before each step, in S.
+    pub conductances: Vec<f64>,
+}
+
+fn check_step(dt: f64) -> Result<(), DeviceError> {
+    if dt > 0.0 && dt.is_finite() {
+        return Ok(());
+    }
+    let expected = "a positive number of seconds".to_owned();
+    Err(DeviceError::Parameter { parameter: "time step", value: dt, expected })
 }
 
 /// Computes on populations: the door behind which the CPU and a GPU stand.
@@ -166,10 +215,7 @@ impl PopulationBackend for CpuPopulations {
         waveform: Waveform<'_>,
         dt: f64,
     ) -> Result<(), DeviceError> {
-        if !(dt > 0.0 && dt.is_finite()) {
-            let expected = "a positive number of seconds".to_owned();
-            return Err(DeviceError::Parameter { parameter: "time step", value: dt, expected });
-        }
+        check_step(dt)?;
         if let Waveform::Each { voltages, devices } = waveform {
             population.fits("devices of the waveform", devices)?;
             if devices > 0 && voltages.len() % devices != 0 {
@@ -178,8 +224,8 @@ impl PopulationBackend for CpuPopulations {
                 return Err(DeviceError::Parameter { parameter: "voltages", value, expected });
             }
         }
-        let Population { parameters, states, stream, first_device, steps } = population;
-        let noise = Noise { stream: *stream, first_step: *steps, first_device: *first_device };
+        let noise = population.noise();
+        let Population { parameters, states, steps, .. } = population;
         states.par_chunks_mut(BLOCK).enumerate().for_each(|(block, states)| {
             let task = Task::Advance { states, waveform, dt, noise, record: None };
             parameters.model().run(Job { parameters: parameters.values(), first: block * BLOCK, task });

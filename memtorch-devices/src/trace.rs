@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use memtorch_utils::Stream;
 
-use crate::job::{Job, Noise, Record, Task, Waveform};
-use crate::{Device, DeviceError, DeviceParameters, Population};
+use crate::{Device, DeviceError, DeviceParameters, Population, Recording};
 
 /// One device under a voltage that changes over time.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,45 +34,11 @@ pub fn trace(
     dt: f64,
     stream: Stream,
 ) -> Result<Trace, DeviceError> {
-    if !(dt > 0.0 && dt.is_finite()) {
-        let expected = "a positive number of seconds".to_owned();
-        return Err(DeviceError::Parameter { parameter: "time step", value: dt, expected });
-    }
-    if let Some(at) = voltages.iter().position(|v| !v.is_finite()) {
-        let expected = format!("a finite number of volt at sample {at}");
-        return Err(DeviceError::Parameter { parameter: "voltage", value: voltages[at], expected });
-    }
-    let population = Population::new(DeviceParameters::new(device.clone(), 1), stream);
-    let mut state = [population.states()[0]];
-    let steps = voltages.len();
-    let mut trace = Trace {
-        time_step: dt,
-        voltages: voltages.to_vec(),
-        currents: vec![0.0; steps],
-        states: vec![0.0; steps],
-        conductances: vec![0.0; steps],
-        final_conductance: 0.0,
-    };
-    let record = Record {
-        currents: &mut trace.currents,
-        states: &mut trace.states,
-        conductances: &mut trace.conductances,
-    };
-    let noise = Noise { stream, first_step: 0, first_device: 0 };
-    let parameters = population.parameters().values();
-    let task = Task::Advance {
-        states: &mut state,
-        waveform: Waveform::Common(voltages),
-        dt,
-        noise,
-        record: Some(record),
-    };
-    device.run(Job { parameters, first: 0, task });
-    let mut last = [0.0];
-    let task = Task::Conductances { states: &state, conductances: &mut last };
-    device.run(Job { parameters, first: 0, task });
-    trace.final_conductance = last[0];
-    Ok(trace)
+    let mut population = Population::new(DeviceParameters::new(device, 1), stream);
+    let Recording { currents, states, conductances } = population.record(voltages, dt)?;
+    let final_conductance = population.conductances()[0];
+    let voltages = voltages.to_vec();
+    Ok(Trace { time_step: dt, voltages, currents, states, conductances, final_conductance })
 }
 
 /// A sine of this amplitude (V) and frequency (Hz) over `duration` seconds: `round(T / dt) + 1` samples.

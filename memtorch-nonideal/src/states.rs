@@ -90,7 +90,7 @@ impl States {
     }
 
     /// The state nearest to a conductance, of a device with these bounds; all in siemens.
-    fn nearest(&self, conductance: f64, (low, high): (f64, f64)) -> f64 {
+    pub fn nearest(&self, conductance: f64, (low, high): (f64, f64)) -> f64 {
         match &self.levels {
             Levels::Even { count, spacing: Spacing::Conductance } => {
                 let last = f64::from(count - 1);

@@ -230,8 +230,38 @@ pub(crate) enum DeviceCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Record a device under a voltage that changes over time
+    /// Record a device, or many, under a voltage that changes over time
     Trace(Box<Trace>),
+    /// Find the parameters of a model that explain a measured record of voltage and current
+    Fit(Box<Fit>),
+}
+
+/// A record, and what becomes of the fit.
+#[derive(Debug, Args)]
+pub(crate) struct Fit {
+    /// Name of the device model: `memtorch device list` shows them
+    pub(crate) model: String,
+    /// The record: columns time,voltage,current in s, V, A, or voltage,current with --dt
+    #[arg(long, value_name = "IV.csv")]
+    pub(crate) data: PathBuf,
+    /// Time between samples in s, of a record without times
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub(crate) dt: Option<f64>,
+    /// Parameters to find, instead of the model's own choice and start_conductance, as r_on,r_off
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) fit: Vec<String>,
+    /// Set a parameter: where the search for it begins if it is in --fit, else what it stays, as r_on=100
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// File to write: a [device] section for experiments
+    #[arg(long, value_name = "FIT.toml")]
+    pub(crate) out: Option<PathBuf>,
+    /// Drawing to write: measured and fitted currents, and their difference
+    #[arg(long, value_name = "F.svg|F.png")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// One voltage, and what becomes of the record.
@@ -240,9 +270,16 @@ pub(crate) enum DeviceCommand {
 pub(crate) struct Trace {
     /// Name of the device model: `memtorch device list` shows them
     pub(crate) model: String,
-    /// Set a parameter of the model, as r_on=100; a bare word is text
+    /// Set a parameter of the model, as r_on=100; a bare word is text; with --devices also to a distribution, as
+    /// r_on={normal={mean=50,std=5}}
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Record so many devices, with parameters drawn for each
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) devices: Option<u32>,
+    /// Read each device at the nearest of so many conductances, evenly spaced between its own bounds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..16_777_217))]
+    pub(crate) states: Option<u32>,
     /// Voltage of each sample in V, a list
     #[arg(long, value_name = "V.npy")]
     pub(crate) voltage: Option<PathBuf>,
@@ -264,13 +301,13 @@ pub(crate) struct Trace {
     /// Periods: the duration is N / frequency, instead of the model's own (of a triangle: 1)
     #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "voltage")]
     pub(crate) cycles: Option<f64>,
-    /// Seed of models with noise
+    /// Seed of distributions and of models with noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Current of each sample in A, to write, f64
+    /// Current of each sample in A, to write, f64; with --devices [devices, samples]
     #[arg(long, value_name = "I.npy")]
     pub(crate) out: Option<PathBuf>,
-    /// Table to write: time,voltage,current,state,conductance
+    /// Table to write: time,voltage,current,state,conductance; with --devices device before these
     #[arg(long, value_name = "F.csv")]
     pub(crate) csv: Option<PathBuf>,
     /// Drawing to write: current over voltage, current and state over time

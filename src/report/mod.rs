@@ -1,5 +1,6 @@
 //! What a run found: as numbers, as files, as a table to read.
 
+pub mod chart;
 pub mod figures;
 mod files;
 pub(crate) mod html;

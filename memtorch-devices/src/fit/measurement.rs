@@ -14,9 +14,8 @@ pub struct Measurement {
 impl Measurement {
     /// That it is a record from which something can be learnt.
     pub(super) fn check(&self) -> Result<(), FitError> {
-        let wrong = |what: String, expected: &str| {
-            Err(FitError::Measurement { what, expected: expected.to_owned() })
-        };
+        let wrong =
+            |what: String, expected: &str| Err(FitError::Measurement { what, expected: expected.to_owned() });
         if !(self.time_step > 0.0 && self.time_step.is_finite()) {
             return wrong(format!("time step {}", self.time_step), "a positive number of seconds");
         }
@@ -43,7 +42,8 @@ impl Measurement {
     pub(super) fn scale(&self) -> f64 {
         // The largest comes out first, so that squares of tiny currents are not 0.
         let largest = self.currents.iter().fold(0.0f64, |largest, i| largest.max(i.abs()));
-        let mean = self.currents.iter().map(|i| (i / largest).powi(2)).sum::<f64>() / self.currents.len() as f64;
+        let mean =
+            self.currents.iter().map(|i| (i / largest).powi(2)).sum::<f64>() / self.currents.len() as f64;
         largest * mean.sqrt()
     }
 }

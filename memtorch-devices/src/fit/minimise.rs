@@ -42,9 +42,10 @@ fn differences(problem: &Problem<'_>, currents: Option<&Vec<f64>>) -> DVector<f6
     let scale = problem.measured.scale();
     let measured = &problem.measured.currents;
     match currents {
-        Some(currents) => {
-            DVector::from_iterator(measured.len(), currents.iter().zip(measured).map(|(i, m)| (i - m) / scale))
-        }
+        Some(currents) => DVector::from_iterator(
+            measured.len(),
+            currents.iter().zip(measured).map(|(i, m)| (i - m) / scale),
+        ),
         None => DVector::from_element(measured.len(), 1e6),
     }
 }

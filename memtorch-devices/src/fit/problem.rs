@@ -36,7 +36,8 @@ impl<'a> Problem<'a> {
     ) -> Result<Self, FitError> {
         let device = (entry.build)(&complete)?;
         if device.is_noisy() {
-            let why = "the model's noise differs from the device's at every sample: expected it without".to_owned();
+            let why =
+                "the model's noise differs from the device's at every sample: expected it without".to_owned();
             return Err(FitError::Parameter { name: device.name().to_owned(), why });
         }
         let unknowns = unknown::unknowns(&*device, given, &complete, options.parameters.as_deref())?;
@@ -102,11 +103,7 @@ impl<'a> Problem<'a> {
         })
     }
 
-    fn each<T: Send>(
-        &self,
-        candidates: &[Vec<f64>],
-        take: impl Fn(Option<&[f64]>) -> T + Sync,
-    ) -> Vec<T> {
+    fn each<T: Send>(&self, candidates: &[Vec<f64>], take: impl Fn(Option<&[f64]>) -> T + Sync) -> Vec<T> {
         let values: Vec<Vec<f64>> = candidates.iter().map(|candidate| self.values(candidate)).collect();
         // Candidates with the same lists are devices of one model.
         let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -201,6 +198,10 @@ impl<'a> Problem<'a> {
             }
         }
         let finite = |list: &Vec<f64>| list.iter().all(|i| i.is_finite());
-        Ok(currents.into_iter().zip(possible).map(|(list, ok)| (ok && finite(&list)).then_some(list)).collect())
+        Ok(currents
+            .into_iter()
+            .zip(possible)
+            .map(|(list, ok)| (ok && finite(&list)).then_some(list))
+            .collect())
     }
 }

@@ -87,7 +87,10 @@ fn seen(problem: &Problem<'_>) -> Option<Vec<f64>> {
     let largest = measured.voltages.iter().fold(0.0f64, |largest, v| largest.max(v.abs()));
     let ratios = || {
         let pairs = measured.voltages.iter().zip(&measured.currents);
-        pairs.filter(|(v, _)| v.abs() > 0.2 * largest).map(|(v, i)| v / i).filter(|r| *r > 0.0 && r.is_finite())
+        pairs
+            .filter(|(v, _)| v.abs() > 0.2 * largest)
+            .map(|(v, i)| v / i)
+            .filter(|r| *r > 0.0 && r.is_finite())
     };
     let (low, high) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
     let first = ratios().next()?;

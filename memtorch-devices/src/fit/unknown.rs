@@ -112,7 +112,9 @@ fn of_field(device: &dyn Device, field: &'static Field, complete: &Table) -> Res
         let list: Vec<f64> = list.iter().filter_map(Value::as_real).collect();
         let size = list.iter().fold(0.0f64, |size, x| size.max(x.abs()));
         if size == 0.0 {
-            return Err("a list of zeros says nothing about its size: expected a start value (--set)".to_owned());
+            return Err(
+                "a list of zeros says nothing about its size: expected a start value (--set)".to_owned()
+            );
         }
         let number = |(at, start): (usize, &f64)| {
             let name = format!("{}[{at}]", field.name);

@@ -100,8 +100,7 @@ impl DeviceModel for DataDriven {
     const STATE: &'static str = "resistance (ohm)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: -1.5, reset_voltage: 1.2, steps: 1 });
-    const FITTED: &'static [&'static str] =
-        &["rate_p", "rate_n", "t_p", "a_p", "a_n", "b_p", "b_n"];
+    const FITTED: &'static [&'static str] = &["rate_p", "rate_n", "t_p", "a_p", "a_n", "b_p", "b_n"];
     type Prepared<L: Lane> = DataDrivenLanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

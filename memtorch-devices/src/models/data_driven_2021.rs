@@ -89,8 +89,7 @@ impl DeviceModel for DataDriven2021 {
     const STATE: &'static str = "resistance (ohm)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 2.0, reset_voltage: -3.0, steps: 1 });
-    const FITTED: &'static [&'static str] =
-        &["rate_p", "rate_n", "a_p", "a_n", "b_p", "b_n"];
+    const FITTED: &'static [&'static str] = &["rate_p", "rate_n", "a_p", "a_n", "b_p", "b_n"];
     type Prepared<L: Lane> = DataDriven2021Lanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

@@ -99,8 +99,7 @@ impl DeviceModel for LinearIonDrift {
     const STATE: &'static str = "doped part of the film";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((5.0, 2.5, 4.0), (5.0, 2.5)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.0, reset_voltage: -1.0, steps: 5 });
-    const FITTED: &'static [&'static str] =
-        &["r_on", "r_off", "u_v"];
+    const FITTED: &'static [&'static str] = &["r_on", "r_off", "u_v"];
     type Prepared<L: Lane> = LinearIonDriftPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

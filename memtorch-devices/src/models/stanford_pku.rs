@@ -127,8 +127,7 @@ impl DeviceModel for StanfordPku {
     const STATE: &'static str = "gap (m)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10.0, 0.5), (1.5, 0.05)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.45, reset_voltage: -1.4, steps: 1 });
-    const FITTED: &'static [&'static str] =
-        &["r_on", "r_off", "v_0", "gamma_0", "nu_0"];
+    const FITTED: &'static [&'static str] = &["r_on", "r_off", "v_0", "gamma_0", "nu_0"];
     type Prepared<L: Lane> = StanfordPkuPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {

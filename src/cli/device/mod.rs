@@ -1,6 +1,9 @@
 //! `memtorch device`
 
+mod fit;
+mod model;
 mod plot;
+mod record;
 mod trace;
 
 pub(crate) use trace::entry;
@@ -16,6 +19,7 @@ pub(crate) fn execute(arguments: &Device, registry: &Registry) -> Result<(), Err
         DeviceCommand::List { json: true } => print(&json(registry)),
         DeviceCommand::List { json: false } => print(&human(registry)),
         DeviceCommand::Trace(arguments) => trace::execute(arguments, registry),
+        DeviceCommand::Fit(arguments) => fit::execute(arguments, registry),
     }
 }
 

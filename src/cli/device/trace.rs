@@ -2,102 +2,176 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use memtorch_devices::{Device, DeviceEntry, DeviceError, Stream, Sweep};
-use memtorch_utils::config::{self, ConfigError, Kind, Table, Value};
+use memtorch_devices::{Device, DeviceParameters, DeviceSpec, Population, Stream, Sweep};
+use memtorch_nonideal::{Spacing, States};
+use memtorch_utils::config::{ConfigError, Value};
 use memtorch_utils::files::write_atomic;
 use memtorch_utils::npy::NpyArray;
 
-use super::plot;
+use super::{model, plot};
 use crate::cli::arguments::Trace;
 use crate::cli::print;
-use crate::experiment::Document;
 use crate::report::picture::Picture;
 use crate::{Error, Registry};
 
 /// Five numbers a sample are kept: 4 GB.
 const MOST_SAMPLES: f64 = 1e8;
 
+/// Devices under one voltage; what they do is `[samples, devices]`.
+pub(super) struct Traces {
+    pub(super) devices: usize,
+    pub(super) time_step: f64,
+    /// In V.
+    pub(super) voltages: Vec<f64>,
+    /// In A.
+    pub(super) currents: Vec<f64>,
+    /// In the model's own terms.
+    pub(super) states: Vec<f64>,
+    /// In S.
+    pub(super) conductances: Vec<f64>,
+    /// After the last sample, in S.
+    pub(super) last: Vec<f64>,
+    /// Devices whose parameters were drawn more than once, because they were not possible.
+    redrawn: usize,
+}
+
+impl Traces {
+    /// The time of each sample in s.
+    pub(super) fn times(&self) -> Vec<f64> {
+        (0..self.voltages.len()).map(|k| k as f64 * self.time_step).collect()
+    }
+}
+
 pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Error> {
     let picture = arguments.plot.as_ref().map(|path| Picture::at("--plot", path)).transpose()?;
-    let entry = entry(&arguments.model, registry)?;
-    let (device, mut table) = device(entry, arguments)?;
+    let entry = model::entry(&arguments.model, registry)?;
+    let document = model::options(&arguments.set)?;
+    let (spec, mut table) = model::spec(entry, &document)?;
+    if arguments.devices.is_none()
+        && let Some((name, _)) = spec.distributions.first()
+        && let Some(value) = table.get(name)
+    {
+        let expected = "a number: a trace records one device, if --devices does not say how many";
+        return Err(document.error(ConfigError::value(*name, value, expected)));
+    }
+    let device = &*spec.model;
     let dt = arguments.dt.unwrap_or_else(|| device.time_step());
-    let voltages = voltages(arguments, &*device, dt)?;
+    let voltages = voltages(arguments, device, dt)?;
     if let Some(caution) = device.caution(dt) {
         // Nobody is told that a warning could not be told.
         let _ = writeln!(std::io::stderr(), "warning: {caution}");
     }
-    let stream = Stream::root(arguments.seed, 0);
-    let trace = memtorch_devices::trace(device.clone(), &voltages, dt, stream)
-        .map_err(|error| Error::argument(entry.name, error, "a trace that is possible"))?;
-    if let Some(at) = trace.currents.iter().position(|i| !i.is_finite()) {
-        let what = format!("current of {} at sample {at}", entry.name);
-        let expected = format!("a finite number: {} V is beyond what the model can compute", voltages[at]);
-        return Err(Error::argument(what, trace.currents[at], expected));
+    let traces = record(arguments, &spec, voltages, dt)?;
+    if let Some(at) = traces.currents.iter().position(|i| !i.is_finite()) {
+        let sample = at / traces.devices;
+        let what = format!("current of {} at sample {sample}", entry.name);
+        let voltage = traces.voltages[sample];
+        let expected = format!("a finite number: {voltage} V is beyond what the model can compute");
+        return Err(Error::argument(what, traces.currents[at], expected));
     }
     if let Some(path) = &arguments.out {
-        NpyArray::from_f64(&[voltages.len()], trace.currents.clone()).write(path)?;
+        let array = if arguments.devices.is_none() {
+            NpyArray::from_f64(&[traces.voltages.len()], traces.currents.clone())
+        } else {
+            let of = |device: usize| traces.currents.iter().skip(device).step_by(traces.devices).copied();
+            let all = (0..traces.devices).flat_map(of).collect();
+            NpyArray::from_f64(&[traces.devices, traces.voltages.len()], all)
+        };
+        array.write(path)?;
     }
     if let Some(path) = &arguments.csv {
-        write_atomic(path, |file| csv(&trace, file))?;
+        write_atomic(path, |file| csv(&traces, arguments.devices.is_some(), file))?;
     }
     if let Some(picture) = picture {
         let style = if arguments.switching { plot::Current::Logarithmic } else { plot::Current::Linear };
-        plot::draw(&picture, &trace, entry.name, device.state_label(), style)?;
+        plot::traces(&picture, &traces, entry.name, device.state_label(), style)?;
     }
-    let (start, end) = (trace.conductances[0], trace.final_conductance);
     if !arguments.json {
-        return print(&human(entry.name, &trace, start, end));
+        return print(&human(entry.name, &traces));
     }
+    let start = traces.conductances[0];
     for (name, value) in [("time_step", dt), ("start_conductance", start)] {
-        if entry.fields.iter().any(|field| field.name == name) {
+        let many = arguments.devices.is_some() && name == "start_conductance";
+        if !many && entry.fields.iter().any(|field| field.name == name) {
             table.insert(name, Value::Real(value));
         }
     }
-    let report = serde_json::json!({
+    let mut report = serde_json::json!({
         "model": entry.name,
-        "parameters": json(&Value::Table(table)),
+        "parameters": model::json(&Value::Table(table)),
         "time_step": dt,
-        "samples": voltages.len(),
-        "start_conductance": start,
-        "final_conductance": end,
+        "samples": traces.voltages.len(),
     });
+    if arguments.devices.is_none() {
+        report["start_conductance"] = start.into();
+        report["final_conductance"] = traces.last[0].into();
+    } else {
+        report["devices"] = traces.devices.into();
+        report["redrawn"] = traces.redrawn.into();
+        report["start_conductances"] = traces.conductances[..traces.devices].into();
+        report["final_conductances"] = traces.last.clone().into();
+    }
     print(&format!("{report:#}\n"))
 }
 
-/// The model of this name.
-pub(crate) fn entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a DeviceEntry, Error> {
-    registry.devices().iter().find(|entry| entry.name == name).ok_or_else(|| {
-        let names: Vec<&str> = registry.devices().iter().map(|entry| entry.name).collect();
-        let near = config::nearest(name, names.iter().copied());
-        let near = near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default();
-        Error::argument("device model", name, format!("one of {}{near}", names.join(", ")))
-    })
+/// Fabricates the devices and records them.
+fn record(arguments: &Trace, spec: &DeviceSpec, voltages: Vec<f64>, dt: f64) -> Result<Traces, Error> {
+    let devices = arguments.devices.unwrap_or(1) as usize;
+    let asked = devices as f64 * voltages.len() as f64;
+    if asked > MOST_SAMPLES {
+        let expected = format!("at most {MOST_SAMPLES:e}: fewer --devices, or a longer --dt");
+        return Err(Error::argument("samples of all devices", format!("{asked:e}"), expected));
+    }
+    let impossible = |error: memtorch_devices::DeviceError| {
+        Error::argument(spec.model.name(), error, "a trace that is possible")
+    };
+    let stream = Stream::root(arguments.seed, 0);
+    let mut parameters = DeviceParameters::new(spec.model.clone(), devices);
+    let drawn = parameters
+        .vary(&spec.distributions, stream.named("fabrication"), &|device| [device as u32, 0, 0])
+        .map_err(impossible)?;
+    let mut population = Population::new(parameters, stream);
+    let recording = population.record(&voltages, dt).map_err(impossible)?;
+    let mut traces = Traces {
+        devices,
+        time_step: dt,
+        voltages,
+        currents: recording.currents,
+        states: recording.states,
+        conductances: recording.conductances,
+        last: population.conductances(),
+        redrawn: drawn.redrawn,
+    };
+    if let Some(count) = arguments.states {
+        let states = States::even(count, Spacing::Conductance)
+            .map_err(|error| Error::argument("--states", count, error.to_string()))?;
+        read_states(&mut traces, &states, population).map_err(impossible)?;
+    }
+    Ok(traces)
 }
 
-/// The device that the options describe, and its complete parameters.
-fn device(entry: &DeviceEntry, arguments: &Trace) -> Result<(Arc<dyn Device>, Table), Error> {
-    let mut document = Document::empty();
-    for option in &arguments.set {
-        document.set(option)?;
+/// Reads every device at the nearest of its states; underneath, its state moves as before.
+fn read_states(
+    traces: &mut Traces,
+    states: &States,
+    mut population: Population,
+) -> Result<(), memtorch_devices::DeviceError> {
+    let bounds: Vec<(f64, f64)> = {
+        let (r_on, r_off) = (population.parameters().r_on(), population.parameters().r_off());
+        (0..traces.devices).map(|device| (1.0 / r_off.get(device), 1.0 / r_on.get(device))).collect()
+    };
+    let nearest = |conductances: &[f64]| -> Vec<f64> {
+        conductances.iter().zip(&bounds).map(|(g, bounds)| states.nearest(*g, *bounds)).collect()
+    };
+    let rows = traces.conductances.chunks_mut(traces.devices).zip(traces.currents.chunks_mut(traces.devices));
+    for ((conductances, currents), voltage) in rows.zip(&traces.voltages) {
+        let read = population.set_conductances(&nearest(conductances))?;
+        conductances.copy_from_slice(&read);
+        currents.copy_from_slice(&population.currents(&vec![*voltage; traces.devices])?);
     }
-    let table = config::check(entry.fields, &document.table).map_err(|error| document.error(error))?;
-    for field in entry.fields.iter().filter(|field| field.kind == Kind::Parameter) {
-        if let Some(value @ Value::Table(_)) = table.get(field.name) {
-            let expected = "a number: a trace records one device";
-            return Err(document.error(ConfigError::value(field.name, value, expected)));
-        }
-    }
-    let device = (entry.build)(&table).map_err(|error| match error {
-        DeviceError::Config(error) => document.error(error),
-        DeviceError::Parameter { parameter, value, expected } => {
-            document.error(ConfigError::value(parameter, format!("{value:?}"), expected))
-        }
-        other => Error::argument("device model", entry.name, other.to_string()),
-    })?;
-    Ok((device, table))
+    traces.last = nearest(&traces.last);
+    Ok(())
 }
 
 /// The voltage of each sample.
@@ -172,44 +246,49 @@ fn file(path: &Path) -> Result<Vec<f64>, Error> {
     Ok(array.into_f64())
 }
 
-fn csv(trace: &memtorch_devices::Trace, file: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(file, "time,voltage,current,state,conductance")?;
-    for (k, voltage) in trace.voltages.iter().enumerate() {
-        let time = k as f64 * trace.time_step;
-        let (current, state, conductance) = (trace.currents[k], trace.states[k], trace.conductances[k]);
-        writeln!(file, "{time:?},{voltage:?},{current:?},{state:?},{conductance:?}")?;
+fn csv(traces: &Traces, many: bool, file: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(file, "{}time,voltage,current,state,conductance", if many { "device," } else { "" })?;
+    let times = traces.times();
+    for device in 0..traces.devices {
+        for (k, (time, voltage)) in times.iter().zip(&traces.voltages).enumerate() {
+            let at = k * traces.devices + device;
+            let (current, state, conductance) =
+                (traces.currents[at], traces.states[at], traces.conductances[at]);
+            if many {
+                write!(file, "{device},")?;
+            }
+            writeln!(file, "{time:?},{voltage:?},{current:?},{state:?},{conductance:?}")?;
+        }
     }
     Ok(())
 }
 
-fn json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Bool(value) => serde_json::json!(value),
-        Value::Integer(value) => serde_json::json!(value),
-        Value::Real(value) => serde_json::json!(value),
-        Value::Text(value) => serde_json::json!(value),
-        Value::List(list) => list.iter().map(json).collect(),
-        Value::Table(table) => table.iter().map(|(key, value)| (key.to_owned(), json(value))).collect(),
-        other => serde_json::json!(other.to_string()),
-    }
-}
-
-fn human(model: &str, trace: &memtorch_devices::Trace, start: f64, end: f64) -> String {
+fn human(model: &str, traces: &Traces) -> String {
     let range = |values: &[f64]| {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (low, high)
     };
-    let ((v, w), (i, j)) = (range(&trace.voltages), range(&trace.currents));
-    let (g, h) = range(&trace.conductances);
+    let ((v, w), (i, j)) = (range(&traces.voltages), range(&traces.currents));
+    let (g, h) = range(&traces.conductances);
+    let shown = |(low, high): (f64, f64)| match traces.devices {
+        1 => format!("{low:.6e} S"),
+        _ => format!("{low:.6e} to {high:.6e} S"),
+    };
+    let (start, end) = (shown(range(&traces.conductances[..traces.devices])), shown(range(&traces.last)));
+    let devices = match (traces.devices, traces.redrawn) {
+        (1, _) => String::new(),
+        (devices, 0) => format!("{devices} devices, "),
+        (devices, redrawn) => format!("{devices} devices ({redrawn} drawn again), "),
+    };
     format!(
-        "{model}: {} samples, one every {:e} s\n\
+        "{model}: {devices}{} samples, one every {:e} s\n\
          voltage      {v:.6} to {w:.6} V\n\
          current      {i:.6e} to {j:.6e} A\n\
          resistance   {:.6} to {:.6} ohm\n\
-         conductance  {start:.6e} S at the beginning, {end:.6e} S at the end\n",
-        trace.voltages.len(),
-        trace.time_step,
+         conductance  {start} at the beginning, {end} at the end\n",
+        traces.voltages.len(),
+        traces.time_step,
         1.0 / h,
         1.0 / g,
     )

@@ -35,6 +35,19 @@ impl Window {
         })
     }
 
+    /// What a person should know of a window that lets no state leave a bound.
+    pub(crate) fn caution(self) -> Option<String> {
+        let name = match self {
+            Self::Joglekar => "joglekar",
+            Self::Prodromakis => "prodromakis",
+            Self::None | Self::Biolek | Self::Team => return None,
+        };
+        Some(format!(
+            "the window {name} is 0 at both bounds: a device that gets to one, or starts there as at r_on, stays \
+             there for ever"
+        ))
+    }
+
     /// The factor of a normalised state; `to_one` holds where the state is driven to 1. 1 for
     /// [`Window::Team`], which is the model's own.
     #[inline(always)]
@@ -82,6 +95,10 @@ mod tests {
             assert_eq!(factor(window, 0.0, true, 1.0, 1.0), 0.0);
             assert_eq!(factor(window, 1.0, false, 1.0, 1.0), 0.0);
             assert!(factor(window, 0.5, false, 1.0, 1.0) > 0.2);
+            assert!(window.caution().is_some_and(|caution| caution.contains("for ever")));
+        }
+        for window in [Window::None, Window::Biolek, Window::Team] {
+            assert_eq!(window.caution(), None);
         }
     }
 }

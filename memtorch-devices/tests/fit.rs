@@ -34,7 +34,7 @@ fn fitted(name: &str, measured: &Measurement) -> Fit {
 /// bounds as a share of the value.
 fn recovers(name: &str, truth: &[(&str, f64)], voltages: Vec<f64>, dt: f64, errors: f64, worst: f64) {
     let clean = record(name, truth, voltages.clone(), dt, 1e-12);
-    let noisy = record(name, truth, voltages, dt, 3e-3);
+    let noisy = record(name, truth, voltages, dt, 1e-3);
     for (measured, noise) in [(clean, false), (noisy, true)] {
         let found = fitted(name, &measured);
         assert!(found.converged, "{name}");
@@ -54,7 +54,7 @@ fn recovers(name: &str, truth: &[(&str, f64)], voltages: Vec<f64>, dt: f64, erro
         // The residual is the noise: its share of the root mean square, to 5 standard errors.
         if noise {
             let largest = measured.currents.iter().fold(0.0f64, |a, i| a.max(i.abs()));
-            let share = found.residual / (3e-3 * largest);
+            let share = found.residual / (1e-3 * largest);
             let samples = measured.currents.len() as f64;
             assert!((share - 1.0).abs() < 5.0 / (2.0 * samples).sqrt() + 0.02, "{name}: {share}");
         }
@@ -72,14 +72,14 @@ fn vteam_is_recovered() {
     let truth = [
         ("r_on", 80.0),
         ("r_off", 1500.0),
-        ("k_on", -20.0),
+        ("k_on", -5.0),
         ("k_off", 8e-3),
         ("alpha_on", 2.5),
         ("alpha_off", 1.3),
         ("v_on", -0.3),
         ("v_off", 0.03),
     ];
-    recovers("vteam", &truth, sine(0.7, 100e6, 20e-9, 1e-11), 1e-11, 4.0, 0.5);
+    recovers("vteam", &truth, sine(1.0, 50e6, 40e-9, 2e-11), 2e-11, 4.0, 0.1);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn data_driven_2021_is_recovered() {
 #[test]
 fn stanford_pku_is_recovered() {
     let truth = [("r_on", 700.0), ("r_off", 1.5e5), ("v_0", 0.3), ("gamma_0", 17.0), ("nu_0", 15.0)];
-    for (noise, bounds) in [(1e-12, [1e-4, 1e-3, 1e-5, 1e-4, 1e-2]), (3e-3, [0.01, 0.05, 0.01, 0.02, 0.2])] {
+    for (noise, bounds) in [(1e-12, [1e-4, 1e-3, 1e-5, 1e-4, 1e-2]), (1e-3, [0.01, 0.05, 0.01, 0.02, 0.2])] {
         let found =
             fitted("stanford-pku", &record("stanford-pku", &truth, sine(1.5, 1e6, 2e-6, 1e-9), 1e-9, noise));
         for (((name, expected), bound), one) in truth.iter().zip(bounds).zip(&found.parameters) {
@@ -146,14 +146,14 @@ fn numbers_of_lists_and_the_start_are_found() {
 #[test]
 fn what_a_record_does_not_determine_is_said() {
     let measured = record("vteam", &[], sine(1.0, 50e6, 40e-9, 1e-10), 1e-10, 1e-3);
-    let names = ["r_on", "r_off", "k_off"].map(str::to_owned).to_vec();
+    let names = ["r_on", "r_off", "k_off", "k_on"].map(str::to_owned).to_vec();
     let options = FitOptions { parameters: Some(names), ..FitOptions::default() };
     let found = fit(entry("vteam"), &Table::new(), &measured, &options).unwrap();
     let determined: Vec<Determined> = found.parameters.iter().map(|one| one.determined).collect();
     assert_eq!(determined[0], Determined::Yes, "{:?}", found.parameters);
     assert_ne!(determined[1], Determined::Yes, "{:?}", found.parameters);
     assert_ne!(determined[2], Determined::Yes, "{:?}", found.parameters);
-    let [_, r_off, k_off] = &found.parameters[..] else { panic!("three") };
+    let [_, r_off, k_off, _] = &found.parameters[..] else { panic!("four") };
     let product = (r_off.value - found.parameters[0].value) * k_off.value;
     assert!((product / (950.0 * 5e-4) - 1.0).abs() < 0.05, "{product}");
 }
@@ -187,7 +187,7 @@ fn nonsense_is_refused() {
     add(&|m| m.currents[3] = f64::NAN, "current NaN at sample 3");
     add(&|m| m.voltages[5] = f64::INFINITY, "voltage inf at sample 5");
     add(&|m| m.time_step = 0.0, "time step 0");
-    add(&|m| drop(m.voltages.pop()), "20 voltages and 21 currents");
+    add(&|m| m.voltages.truncate(20), "20 voltages and 21 currents");
     add(&|m| (m.voltages.clear(), m.currents.clear()).1, "no samples");
     add(&|m| (m.voltages.truncate(10), m.currents.truncate(10)).1, "10 samples for 9 parameters");
     for (measured, words) in &measurements {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memtorch_devices::models::Vteam;
-use memtorch_devices::{DeviceParameters, Distribution, Parameter, Stream, VaryReport};
+use memtorch_devices::{DeviceParameters, Distribution, Parameter, Population, Stream, VaryReport};
 
 fn drawn(threads: usize, count: usize) -> (Vec<Parameter>, VaryReport) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
@@ -34,4 +34,32 @@ fn draws_are_the_same_on_any_number_of_threads_and_beside_any_others() {
     for (all, few) in one.iter().zip(&few) {
         assert!((0..100).all(|device| all.get(device).to_bits() == few.get(device).to_bits()));
     }
+}
+
+/// Only what varies costs memory: a million devices with two parameters of their own stay below 30 MB.
+#[test]
+fn a_million_devices_take_what_varies_and_a_state() {
+    const DEVICES: usize = 1_000_000;
+    let mut parameters = DeviceParameters::new(Arc::new(Vteam::default()), DEVICES);
+    let draws = [
+        ("r_on", Distribution::normal(50.0, 5.0).expect("a distribution")),
+        ("r_off", Distribution::normal(1000.0, 50.0).expect("a distribution")),
+    ];
+    let start = std::time::Instant::now();
+    parameters.vary(&draws, Stream::root(7, 0), &|device| [device as u32, 0, 0]).expect("possible devices");
+    println!("drawn in {:?}", start.elapsed());
+    let population = Population::new(parameters, Stream::root(7, 0));
+    let numbers: usize = population
+        .parameters()
+        .values()
+        .iter()
+        .map(|parameter| match parameter {
+            Parameter::Uniform(_) => 1,
+            Parameter::Each(values) => values.len(),
+        })
+        .sum::<usize>()
+        + population.states().len();
+    assert!(numbers * size_of::<f64>() < 30_000_000, "{numbers} numbers");
+    // The third array is the last: nothing else grows with the number of devices.
+    assert!(numbers < 3 * DEVICES + 100, "{numbers} numbers");
 }

@@ -10,6 +10,7 @@ use crate::kernel::MAX_PARAMETERS;
 
 pub(super) fn check<M: DeviceModel>(model: &M, report: &mut Report) {
     names(model, report);
+    fitted::<M>(report);
     table::<M>(report);
     validation(model, report);
 }
@@ -50,6 +51,15 @@ fn names<M: DeviceModel>(model: &M, report: &mut Report) {
         expect(seen.insert(name), format!("parameter `{name}` is there twice"));
         let settable = M::FIELDS.iter().any(|f| f.name == *name && f.kind == Kind::Parameter);
         expect(settable, format!("parameter `{name}` has no field of kind Parameter"));
+    }
+}
+
+/// A fit can only look for what can be set.
+fn fitted<M: DeviceModel>(report: &mut Report) {
+    for name in M::FITTED {
+        let number = |f: &config::Field| matches!(f.kind, Kind::Parameter | Kind::Reals);
+        let there = M::FIELDS.iter().any(|f| f.name == *name && number(f));
+        report.expect(Clause::Declaration, there, || format!("`{name}` of FITTED is no number in FIELDS"));
     }
 }
 

@@ -71,6 +71,9 @@ pub(super) fn describe(problem: &Problem<'_>, end: &End) -> Result<Fit, FitError
 fn uncertainty(slopes: &DMatrix<f64>, bound: &[bool], sum: f64) -> (Vec<f64>, Vec<bool>) {
     let free: Vec<usize> = (0..bound.len()).filter(|at| !bound[*at]).collect();
     let (mut errors, mut flat) = (vec![0.0; bound.len()], vec![false; bound.len()]);
+    if free.is_empty() {
+        return (errors, flat);
+    }
     let slopes = slopes.select_columns(&free);
     let samples = slopes.nrows() as f64;
     let variance = sum * samples / (samples - free.len() as f64).max(1.0);

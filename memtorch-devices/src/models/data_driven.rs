@@ -82,6 +82,47 @@ impl Default for DataDriven {
     }
 }
 
+/// What a step needs, of each sign of the voltage.
+#[derive(Clone, Copy, Debug)]
+pub struct DataDrivenPrepared<L> {
+    r_on: L,
+    r_off: L,
+    positive: Branch<L>,
+    negative: Branch<L>,
+}
+
+/// One sign of the voltage; `z eta` is the direction in which the resistance moves.
+#[derive(Clone, Copy, Debug)]
+struct Branch<L> {
+    a: L,
+    b: L,
+    t: L,
+    /// z eta k.
+    slope: L,
+    /// 1 / (z eta k).
+    per_slope: L,
+    /// z eta k A.
+    growth: L,
+}
+
+impl<L: Lane> Branch<L> {
+    #[inline(always)]
+    fn pick(positive: L::Mask, p: &Self, n: &Self) -> Self {
+        let pick = |p, n| L::select(positive, p, n);
+        Self {
+            a: pick(p.a, n.a),
+            b: pick(p.b, n.b),
+            t: pick(p.t, n.t),
+            slope: pick(p.slope, n.slope),
+            per_slope: pick(p.per_slope, n.per_slope),
+            growth: pick(p.growth, n.growth),
+        }
+    }
+}
+
+/// Beyond it e^u would overflow.
+const FAR: f64 = 500.0;
+
 const OPTIONS: &[Field] = &[
     shared::time_step(1e-8),
     START,
@@ -101,7 +142,7 @@ impl DeviceModel for DataDriven {
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: -1.5, reset_voltage: 1.2, steps: 1 });
     const FITTED: &'static [&'static str] = &["rate_p", "rate_n", "t_p", "a_p", "a_n", "b_p", "b_n"];
-    type Prepared<L: Lane> = DataDrivenLanes<L>;
+    type Prepared<L: Lane> = DataDrivenPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
         let list = |name: &str| table.get(name).and_then(Value::as_reals).unwrap_or_default();
@@ -151,8 +192,18 @@ impl DeviceModel for DataDriven {
     }
 
     #[inline(always)]
-    fn prepare<L: Lane>(&self, values: &[L]) -> DataDrivenLanes<L> {
-        DataDrivenLanes::new(values)
+    fn prepare<L: Lane>(&self, values: &[L]) -> DataDrivenPrepared<L> {
+        let p = DataDrivenLanes::new(values);
+        let branch = |eta: f64, a, b, t, k: L, rate: L| {
+            let slope = L::splat(eta) * k;
+            Branch { a, b, t, slope, per_slope: L::splat(1.0) / slope, growth: slope * rate }
+        };
+        DataDrivenPrepared {
+            r_on: p.r_on,
+            r_off: p.r_off,
+            positive: branch(self.eta, p.a_p, p.b_p, p.t_p, p.k_p, p.rate_p),
+            negative: branch(-self.eta, p.a_n, p.b_n, p.t_n, p.k_n, p.rate_n),
+        }
     }
 
     #[inline(always)]
@@ -167,28 +218,32 @@ impl DeviceModel for DataDriven {
 
     #[inline(always)]
     fn current<L: Lane>(&self, p: &Self::Prepared<L>, resistance: L, voltage: L) -> L {
-        let positive = voltage.above(L::splat(0.0));
-        let (a, b) = (L::select(positive, p.a_p, p.a_n), L::select(positive, p.b_p, p.b_n));
-        a / resistance * (b * voltage).sinh()
+        let branch = Branch::pick(voltage.above(L::splat(0.0)), &p.positive, &p.negative);
+        branch.a / resistance * (branch.b * voltage).sinh()
     }
 
     #[inline(always)]
     fn step<L: Lane>(&self, p: &Self::Prepared<L>, resistance: L, voltage: L, dt: f64, _normal: L) -> L {
         let zero = L::splat(0.0);
-        let positive = voltage.above(zero);
-        let pick = |a: L, b: L| L::select(positive, a, b);
-        let k = pick(p.k_p, p.k_n);
-        let s = pick(p.rate_p, p.rate_n) * (pick(p.t_p, p.t_n) * voltage.abs()).exp_m1();
-        let bound = pick(polynomial(&self.r_p, voltage), polynomial(&self.r_n, voltage));
-        // z eta: the direction in which the resistance moves.
-        let direction = pick(L::splat(self.eta), L::splat(-self.eta));
-        let u = direction * k * (bound - resistance);
-        let sigma = direction * k * s * L::splat(dt);
+        let (positive, negative) = (voltage.above(zero), voltage.below(zero));
+        let branch = Branch::pick(positive, &p.positive, &p.negative);
+        // Mostly all devices see one voltage: one polynomial is enough. At 0 V nothing moves.
+        let mut bound = zero;
+        if L::any(positive) {
+            bound = polynomial(&self.r_p, voltage);
+        }
+        if L::any(negative) {
+            bound = L::select(negative, polynomial(&self.r_n, voltage), bound);
+        }
+        let u = branch.slope * (bound - resistance);
+        let sigma = branch.growth * (branch.t * voltage.abs()).exp_m1() * L::splat(dt);
         let share = -(-sigma).exp_m1();
-        let near = (share * u.min(L::splat(500.0)).exp_m1()).ln_1p();
-        let far = u + (share + (-(u + sigma)).exp()).ln();
-        let moved = L::select(u.above(L::splat(500.0)), far, near);
-        let moved = resistance + direction / k * moved;
+        let mut moved = (share * u.min(L::splat(FAR)).exp_m1()).ln_1p();
+        let far = u.above(L::splat(FAR));
+        if L::any(far) {
+            moved = L::select(far, u + (share + (-(u + sigma)).exp()).ln(), moved);
+        }
+        let moved = resistance + branch.per_slope * moved;
         let moved = L::select(sigma.above(zero), moved, resistance);
         L::select(u.above(zero), moved, resistance).clamp(p.r_on, p.r_off)
     }

@@ -127,6 +127,10 @@ impl DeviceModel for LinearIonDrift {
         self.start_conductance
     }
 
+    fn caution(&self, _dt: f64) -> Option<String> {
+        self.window.caution()
+    }
+
     fn validate(&self, values: &[f64]) -> Result<(), DeviceError> {
         let p = LinearIonDriftParameters::from_values(values);
         let rules = [

@@ -184,6 +184,10 @@ impl DeviceModel for Vteam {
         self.start_conductance
     }
 
+    fn caution(&self, _dt: f64) -> Option<String> {
+        self.window.caution()
+    }
+
     fn validate(&self, values: &[f64]) -> Result<(), DeviceError> {
         let p = VteamParameters::from_values(values);
         let rules = [

@@ -45,9 +45,6 @@ pub trait Device: Debug + Send + Sync {
     /// Whether the current is the conductance times the voltage at any voltage.
     fn is_ohmic(&self) -> bool;
 
-    /// Whether the steps of a device draw random numbers.
-    fn is_noisy(&self) -> bool;
-
     /// The parameters that a fit looks for when a person names none.
     fn fitted(&self) -> &'static [&'static str];
 
@@ -134,10 +131,6 @@ impl<M: DeviceModel> Device for M {
 
     fn pulses(&self) -> Option<Pulses> {
         M::PULSES
-    }
-
-    fn is_noisy(&self) -> bool {
-        DeviceModel::is_noisy(self)
     }
 
     fn caution(&self, dt: f64) -> Option<String> {

@@ -155,10 +155,6 @@ impl DeviceModel for StanfordPku {
         self.start_conductance
     }
 
-    fn is_noisy(&self) -> bool {
-        self.dynamic
-    }
-
     fn caution(&self, dt: f64) -> Option<String> {
         let p = &self.parameters;
         let (range, noise) = (p.g_0 * (p.r_off / p.r_on).ln(), dt * p.delta_g_0);

@@ -6,7 +6,7 @@ mod plot;
 mod record;
 mod trace;
 
-pub(crate) use trace::entry;
+pub(crate) use model::entry;
 
 use memtorch_utils::config::{Default, Field};
 

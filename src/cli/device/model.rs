@@ -6,7 +6,8 @@ use memtorch_utils::config::{self, ConfigError, Table, Value};
 use crate::experiment::Document;
 use crate::{Error, Registry};
 
-pub(super) fn entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a DeviceEntry, Error> {
+/// The model of this name.
+pub(crate) fn entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a DeviceEntry, Error> {
     registry.devices().iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = registry.devices().iter().map(|entry| entry.name).collect();
         let near = config::nearest(name, names.iter().copied());

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use memtorch_devices::{DeviceParameters, DeviceSpec, Parameter, Stream, VaryReport};
 
-use crate::{CrossbarError, Layout};
+use crate::{CrossbarError, Layout, ReadEffects};
 
 /// Devices that can no longer be written.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +37,7 @@ pub struct Array {
     conductances: Vec<f64>,
     masks: Vec<(usize, Mask)>,
     programmed: bool,
+    reads: ReadEffects,
 }
 
 impl Array {
@@ -59,7 +60,14 @@ impl Array {
         };
         let conductances = vec![1.0 / spec.model.r_off(); layout.device_count()];
         Ok((
-            Self { layout, devices: Arc::new(devices), conductances, masks: Vec::new(), programmed: false },
+            Self {
+                layout,
+                devices: Arc::new(devices),
+                conductances,
+                masks: Vec::new(),
+                programmed: false,
+                reads: ReadEffects::default(),
+            },
             report,
         ))
     }
@@ -96,6 +104,21 @@ impl Array {
     #[inline]
     pub fn bounds(&self, device: usize) -> (f64, f64) {
         (1.0 / self.devices.r_off().get(device), 1.0 / self.devices.r_on().get(device))
+    }
+
+    /// What a read sees besides the conductances.
+    pub fn read_effects(&self) -> &ReadEffects {
+        &self.reads
+    }
+
+    /// What a read sees besides the conductances, to attach more.
+    pub fn read_effects_mut(&mut self) -> &mut ReadEffects {
+        &mut self.reads
+    }
+
+    /// How the devices were fabricated, shared.
+    pub fn shared_devices(&self) -> Arc<DeviceParameters> {
+        self.devices.clone()
     }
 
     /// Whether it was programmed: fabrication is over.
@@ -173,8 +196,21 @@ impl Array {
 
     /// Changes every device that can be written to `change(device, conductance, (g_off, g_on))`,
     /// with the device's own bounds, in ascending order. Returns how many devices could not follow.
-    pub fn write(&mut self, mut change: impl FnMut(usize, f64, (f64, f64)) -> f64) -> usize {
-        let mut masked = self.masks.iter().map(|(device, _)| *device).peekable();
+    pub fn write(&mut self, change: impl FnMut(usize, f64, (f64, f64)) -> f64) -> usize {
+        let masks = std::mem::take(&mut self.masks);
+        self.change(&masks, change);
+        self.masks = masks;
+        self.masks.len()
+    }
+
+    /// As [`Array::write`] for what moves every device, those that cannot be written among them: time.
+    pub fn age(&mut self, change: impl FnMut(usize, f64, (f64, f64)) -> f64) {
+        self.change(&[], change);
+    }
+
+    /// Changes every device that is not in the list.
+    fn change(&mut self, masks: &[(usize, Mask)], mut change: impl FnMut(usize, f64, (f64, f64)) -> f64) {
+        let mut masked = masks.iter().map(|(device, _)| *device).peekable();
         let (r_on, r_off) = (self.devices.r_on(), self.devices.r_off());
         let uniform = match (r_on, r_off) {
             (Parameter::Uniform(on), Parameter::Uniform(off)) => Some((1.0 / off, 1.0 / on)),
@@ -187,7 +223,6 @@ impl Array {
             let bounds = uniform.unwrap_or_else(|| (1.0 / r_off.get(device), 1.0 / r_on.get(device)));
             *conductance = change(device, *conductance, bounds);
         }
-        self.masks.len()
     }
 
     /// Puts the devices that cannot be written where they are held.

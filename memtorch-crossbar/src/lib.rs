@@ -9,6 +9,7 @@ mod log_converter;
 mod nonideality;
 pub mod passive;
 pub mod programming;
+mod read_effect;
 
 pub use array::{Array, Mask, Programmed};
 pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};
@@ -17,5 +18,6 @@ pub use error::CrossbarError;
 pub use layout::{Layout, Tile, TileShape};
 pub use log_converter::LogConverter;
 pub use nonideality::{Effect, NonIdeality, OverArrays, Phase, Report};
+pub use read_effect::{AttachedNoise, DeviceNoise, ReadEffects, ReadLaw, Telegraph};
 
 pub use ndarray;

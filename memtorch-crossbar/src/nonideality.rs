@@ -47,6 +47,8 @@ pub enum OverArrays {
 pub struct Report {
     /// What it did, in numbers.
     pub effects: Vec<Effect>,
+    /// What a person should know, each a sentence without a full stop.
+    pub warnings: Vec<String>,
 }
 
 impl Report {
@@ -63,6 +65,12 @@ impl Report {
     /// Adds a number with a unit.
     pub fn quantity(self, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         self.effect(what, value, unit, OverArrays::Mean)
+    }
+
+    /// Adds what a person should know, as a sentence without a full stop.
+    pub fn warn(mut self, warning: impl Into<String>) -> Self {
+        self.warnings.push(warning.into());
+        self
     }
 
     fn effect(

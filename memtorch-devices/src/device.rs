@@ -48,6 +48,10 @@ pub trait Device: Debug + Send + Sync {
     /// The parameters that a fit looks for when a person names none.
     fn fitted(&self) -> &'static [&'static str];
 
+    /// Whether the current is the conductance times a function of the voltage, and of parameters other than `r_on`
+    /// and `r_off`.
+    fn is_proportional(&self) -> bool;
+
     /// What the state is, with its unit, as an axis of a plot says it.
     fn state_label(&self) -> &'static str;
 
@@ -119,6 +123,10 @@ impl<M: DeviceModel> Device for M {
 
     fn fitted(&self) -> &'static [&'static str] {
         M::FITTED
+    }
+
+    fn is_proportional(&self) -> bool {
+        M::PROPORTIONAL
     }
 
     fn state_label(&self) -> &'static str {

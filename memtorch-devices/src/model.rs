@@ -31,6 +31,10 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
     /// Whether the current is the conductance times the voltage at any voltage.
     const OHMIC: bool = true;
 
+    /// Whether the current is the conductance times a function of the voltage, and of parameters other than `r_on`
+    /// and `r_off`: crossbars of such devices are read as fast as ohmic ones.
+    const PROPORTIONAL: bool = Self::OHMIC;
+
     /// What the state is, with its unit, as an axis of a plot says it: `gap (m)`.
     const STATE: &'static str = "state";
 

@@ -62,6 +62,7 @@ const NOT_A_NUMBER: u8 = 13;
 const NO_SEED: u8 = 14;
 const WRONG_DEFAULT: u8 = 15;
 const LAGS: u8 = 16;
+const BENDS: u8 = 17;
 
 device_parameters! {
     /// Parameters of a conductance that drifts with the voltage.
@@ -103,6 +104,8 @@ impl<const FAULT: u8> DeviceModel for Broken<FAULT> {
     const NAME: &'static str = "broken";
     const PARAMETERS: &'static [&'static str] = BrokenParameters::NAMES;
     const FIELDS: &'static [Field] = if FAULT == TOO_MANY_FIELDS { MORE } else { FIELDS };
+    const OHMIC: bool = FAULT != BENDS;
+    const PROPORTIONAL: bool = true;
     type Prepared<L: Lane> = BrokenLanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
@@ -180,6 +183,8 @@ impl<const FAULT: u8> DeviceModel for Broken<FAULT> {
         match FAULT {
             NOT_OHMIC => current * (L::splat(1.0) + voltage * voltage),
             RECTIFIED => current.abs(),
+            // The more so the better it conducts.
+            BENDS => current * (L::splat(1.0) + state * voltage * voltage),
             _ => current,
         }
     }
@@ -241,6 +246,7 @@ fn each_fault_is_found() {
     found::<NEVER_MOVES>(Clause::Direction);
     found::<NOT_OHMIC>(Clause::Current);
     found::<RECTIFIED>(Clause::Current);
+    found::<BENDS>(Clause::Current);
     found::<KICKS>(Clause::StepHalving);
     found::<SEES_NEIGHBOURS>(Clause::SameBits);
     found::<NOT_A_NUMBER>(Clause::Finite);

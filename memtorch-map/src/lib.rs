@@ -2,6 +2,8 @@
 
 mod calibrate;
 mod error;
+mod explicit;
+mod feature;
 mod hardware;
 mod input;
 mod matrix;
@@ -10,6 +12,7 @@ mod probe;
 mod program;
 mod range;
 mod read;
+mod read_index;
 mod remap;
 mod report;
 mod scheme;
@@ -24,6 +27,7 @@ pub use hardware::{
 pub use matrix::{MappedMatrix, Usage};
 pub use placement::Footprint;
 pub use probe::LayerInputs;
+pub use read_index::ReadIndex;
 pub use report::{ConverterReport, MatrixReport, ReadReport, StepReport};
 pub use scheme::{DoubleColumn, MappingScheme, Minus, OffsetColumn, Reference, SingleColumn, Term};
 pub use sliced::{BitSliced, Sign};

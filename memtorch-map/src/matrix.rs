@@ -10,9 +10,9 @@ use ndarray::ArrayView3;
 
 use crate::hardware::{Entry, Hardware};
 use crate::placement::Placement;
-use crate::read::{self, WeighedReads};
+use crate::read::{self, Currents, WeighedReads};
 use crate::report::ConverterReport;
-use crate::{LayerInputs, MapError, MatrixReport, ReadReport, program, range, tune};
+use crate::{LayerInputs, MapError, MatrixReport, ReadIndex, ReadReport, program, range, tune};
 use measure::Layer;
 
 /// How a layer uses its matrix: what tuning feeds it with.
@@ -162,24 +162,41 @@ impl MappedMatrix {
         report.stuck = matrix.arrays.iter().map(|array| array.masks().len()).sum();
         report.gain = mean(&matrix.gains) * matrix.tile_gains.as_deref().map_or(1.0, mean);
         report.intercept = mean(&matrix.intercepts);
+        report.warnings.extend(read::cautions(&matrix.arrays, hardware));
         matrix.report = Arc::new(report);
         Ok(matrix)
     }
 
     /// The layer's output without its digital bias, in the shape that [`Input`] states.
     ///
-    /// A sample, which shares an input scale, is a row or an image.
+    /// A sample, which shares an input scale, is a row or an image; the first is sample 0 (see
+    /// [`MappedMatrix::multiply_at`]).
     ///
     /// # Errors
     /// Lengths that do not fit.
     pub fn multiply(&self, input: Input<'_>, output: &mut [f32]) -> Result<ReadReport, MapError> {
-        self.read(input, &self.converters, output)
+        self.multiply_at(input, ReadIndex::default(), output)
     }
 
-    /// As [`MappedMatrix::multiply`], with other converters, one for each read.
+    /// As [`MappedMatrix::multiply`], for samples that `index` says: what is random at a read depends on that, and
+    /// not on the batch.
+    ///
+    /// # Errors
+    /// Lengths that do not fit.
+    pub fn multiply_at(
+        &self,
+        input: Input<'_>,
+        index: ReadIndex,
+        output: &mut [f32],
+    ) -> Result<ReadReport, MapError> {
+        self.read(input, (index, Purpose::Evaluation), &self.converters, output)
+    }
+
+    /// As [`MappedMatrix::multiply_at`], with other converters, one for each read.
     fn read(
         &self,
         input: Input<'_>,
+        (index, purpose): (ReadIndex, Purpose),
         converters: &[Arc<dyn Converter>],
         output: &mut [f32],
     ) -> Result<ReadReport, MapError> {
@@ -205,11 +222,14 @@ impl MappedMatrix {
         if stage.serial {
             let mut part = vec![0.0; output.len()];
             for (number, (weight, volts)) in stage.cycles(&driven.volts).enumerate() {
-                report.conversions += self.read_terms(with_values(&input, &volts), converters, &mut part)?;
+                let at = (index, purpose.salt(number));
+                report.conversions +=
+                    self.read_terms(with_values(&input, &volts), at, converters, &mut part)?;
                 add_weighed(output, weight, &part, number == 0);
             }
         } else {
-            report.conversions = self.read_terms(with_values(&input, &driven.volts), converters, output)?;
+            let (volts, at) = (with_values(&input, &driven.volts), (index, purpose.salt(0)));
+            report.conversions = self.read_terms(volts, at, converters, output)?;
         }
         if tune::is_ideal(&*self.hardware.adc.converter) {
             report.conversions = Conversions::default();
@@ -228,6 +248,7 @@ impl MappedMatrix {
     fn read_terms(
         &self,
         volts: Input<'_>,
+        at: (ReadIndex, u64),
         converters: &[Arc<dyn Converter>],
         output: &mut [f32],
     ) -> Result<Conversions, MapError> {
@@ -245,17 +266,26 @@ impl MappedMatrix {
             };
             for (read, converter) in term.reads.iter().zip(&mut converters) {
                 let converter = &**converter;
+                let convert = |accumulate, target: &mut [f32]| match &read.currents {
+                    Currents::Product(feature, operand) => {
+                        let bent = (!feature.is_voltage()).then(|| feature.of(values(&volts)));
+                        let input = bent.as_ref().map_or(volts, |values| with_values(&volts, values));
+                        let product = Product { input, converter, accumulate };
+                        self.backend.multiply(operand, &product, target).map_err(MapError::from)
+                    }
+                    Currents::Explicit(explicit) => {
+                        explicit.read(volts, at, converter, accumulate, &*self.backend, target)
+                    }
+                };
                 if read.with_reference {
-                    let product = Product { input: volts, converter, accumulate: Accumulate::Set };
                     let layout = &self.placement.physical;
                     currents.resize(volts.vectors() * layout.groups() * layout.columns(), 0.0);
-                    done += self.backend.multiply(&read.operand, &product, &mut currents)?;
+                    done += convert(Accumulate::Set, &mut currents)?;
                     let positions = positions(&volts);
                     self.placement.subtract_references(&currents, positions, target);
                     continue;
                 }
-                let product = Product { input: volts, converter, accumulate: read.accumulate };
-                done += self.backend.multiply(&read.operand, &product, target)?;
+                done += convert(read.accumulate, target)?;
             }
             if !direct {
                 add_weighed(output, term.weight, &partial, number == 0);
@@ -271,7 +301,7 @@ impl MappedMatrix {
             return None;
         }
         let lines = |read: &read::Read| {
-            let layout = *read.operand.layout();
+            let layout = read.layout;
             (0..layout.tile_count()).map(move |tile| layout.tile(tile).bit_lines)
         };
         let reads = || self.terms.iter().flat_map(|term| &term.reads).flat_map(lines);
@@ -321,6 +351,30 @@ fn with_values<'a>(input: &Input<'a>, values: &'a [f32]) -> Input<'a> {
     match *input {
         Input::Patches { samples, geometry, .. } => Input::Patches { values, samples, geometry },
         _ => Input::Rows { values, rows: input.vectors() },
+    }
+}
+
+/// The voltages of an input.
+fn values<'a>(input: &Input<'a>) -> &'a [f32] {
+    match *input {
+        Input::Rows { values, .. } | Input::Patches { values, .. } => values,
+        _ => &[],
+    }
+}
+
+/// What a matrix is read for. Each purpose draws noise of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Evaluation,
+    Calibration,
+    Tuning,
+    Compensation,
+}
+
+impl Purpose {
+    /// What tells the noise of a cycle of bit-serial inputs from that of others.
+    fn salt(self, cycle: usize) -> u64 {
+        self as u64 + 4 * cycle as u64
     }
 }
 

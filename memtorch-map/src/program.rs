@@ -119,6 +119,12 @@ pub(crate) fn apply(
                 name: entry.step.name().to_owned(),
                 source,
             })?;
+            for warning in &done.warnings {
+                let warning = format!("non-ideality {index} ({}): {warning}", entry.step.name());
+                if !report.warnings.contains(&warning) {
+                    report.warnings.push(warning);
+                }
+            }
             let name = entry.step.name().to_owned();
             report.steps.push(StepReport { name, index, array: number, report: done });
         }

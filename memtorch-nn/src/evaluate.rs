@@ -137,7 +137,7 @@ pub fn evaluate(
             .into_par_iter()
             .zip(&ranges)
             .map(|(input, range)| {
-                let (values, reads) = executable.forward(vec![input])?;
+                let (values, reads) = executable.forward(vec![input], range.start, range.len())?;
                 Ok((classes(&values, range.len())?, reads))
             })
             .collect();

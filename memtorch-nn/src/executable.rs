@@ -173,7 +173,9 @@ impl Executable {
             expected: format!("{} of shape {}", port.element, port.shape_text()),
         };
         let ordered = ordered.into_iter().zip(ports).map(|(t, port)| t.ok_or_else(|| missing(port)));
-        let (values, reads) = self.forward(ordered.collect::<Result<_, _>>()?)?;
+        let ordered: Vec<Tensor> = ordered.collect::<Result<_, _>>()?;
+        let batch = ordered.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
+        let (values, reads) = self.forward(ordered, 0, batch)?;
         let names = self.network.outputs().iter().map(|port| port.name.clone());
         Ok(Outputs { values: names.zip(values).collect(), reads })
     }
@@ -201,9 +203,14 @@ impl Executable {
         Ok(())
     }
 
-    /// Runs the network on inputs in the order of its ports.
-    pub(crate) fn forward(&self, inputs: Vec<Tensor>) -> Result<(Vec<Tensor>, Vec<ReadReport>), NnError> {
-        let run = Run::new(&self.network, &self.kernels, self.backend.as_ref());
+    /// Runs the network on inputs in the order of its ports: samples of a data set, from `first` on.
+    pub(crate) fn forward(
+        &self,
+        inputs: Vec<Tensor>,
+        first: usize,
+        count: usize,
+    ) -> Result<(Vec<Tensor>, Vec<ReadReport>), NnError> {
+        let run = Run::new(&self.network, &self.kernels, self.backend.as_ref()).on(first, count);
         let values = run.forward(&self.network, inputs)?;
         Ok((values, run.finish().0))
     }
@@ -266,9 +273,11 @@ pub fn relative_errors(
     let mut norms = vec![Norms::default(); network.layers().len()];
     let step = feed.batch(n.max(1));
     for first in (0..n).step_by(step) {
-        let input = feed.read(samples, first..(first + step).min(n))?;
+        let count = step.min(n - first);
+        let input = feed.read(samples, first..first + count)?;
         let run = Run::new(network, &digital.kernels, digital.backend.as_ref())
-            .compare(&memristive.kernels, memristive.backend.as_ref());
+            .compare(&memristive.kernels, memristive.backend.as_ref())
+            .on(first, count);
         run.forward(network, vec![input])?;
         for (sum, part) in norms.iter_mut().zip(run.finish().1) {
             sum.difference += part.difference;

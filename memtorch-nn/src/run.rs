@@ -1,7 +1,7 @@
 use std::cell::RefCell;
 
 use memtorch_crossbar::{Accumulate, ArrayBackend, Ideal, Input, Operand, Product};
-use memtorch_map::{LayerInputs, MappedMatrix, ReadReport};
+use memtorch_map::{LayerInputs, MappedMatrix, ReadIndex, ReadReport};
 
 use crate::ops::{Fault, Inputs};
 use crate::{Network, NnError, Tensor};
@@ -21,6 +21,7 @@ impl Kernel {
         backend: &dyn ArrayBackend,
         layer: &str,
         input: Input<'_>,
+        index: ReadIndex,
         output: &mut [f32],
     ) -> Result<ReadReport, NnError> {
         match self {
@@ -32,7 +33,7 @@ impl Kernel {
                     .map_err(|source| NnError::Crossbar { layer: layer.to_owned(), source: Box::new(source) })
             }
             Self::Memristive(matrix) => matrix
-                .multiply(input, output)
+                .multiply_at(input, index, output)
                 .map_err(|source| NnError::Map { layer: layer.to_owned(), source: Box::new(source) }),
         }
     }
@@ -59,6 +60,8 @@ pub(crate) struct Run<'a> {
     norms: RefCell<Vec<Norms>>,
     /// What each layer sees, to be kept as that of a sample.
     record: Option<(usize, &'a RefCell<Vec<LayerInputs>>)>,
+    /// Index of the first sample in the data set, and how many there are.
+    samples: (usize, usize),
 }
 
 impl<'a> Run<'a> {
@@ -72,6 +75,7 @@ impl<'a> Run<'a> {
             others: None,
             norms: RefCell::default(),
             record: None,
+            samples: (0, 0),
         }
     }
 
@@ -84,6 +88,7 @@ impl<'a> Run<'a> {
             others: None,
             norms: RefCell::new(vec![Norms::default(); kernels.len()]),
             record: None,
+            samples: (0, 0),
         }
     }
 
@@ -99,8 +104,45 @@ impl<'a> Run<'a> {
         self
     }
 
-    /// The product of a layer, without its bias.
+    /// The same run on these samples of a data set, the first axis of the inputs being the batch.
+    pub(crate) fn on(mut self, first: usize, count: usize) -> Self {
+        self.samples = (first, count);
+        self
+    }
+
+    /// The product of a layer, without its bias. The rows or images of a sample lie together.
     pub(crate) fn multiply(&self, layer: usize, input: Input<'_>, output: &mut [f32]) -> Result<(), Fault> {
+        let (first_sample, count) = self.samples;
+        let rows = match input {
+            Input::Patches { samples, .. } => samples,
+            other => other.vectors(),
+        };
+        // Rows that are no whole number a sample are samples of their own.
+        let samples = if count > 0 && rows % count == 0 { count } else { 0 };
+        let index = ReadIndex { first_sample, samples, ..ReadIndex::default() };
+        self.multiply_at(layer, input, index, output)
+    }
+
+    /// The product of a recurrent layer, without its bias, at steps from `step` on: `[steps, batch]` rows.
+    pub(crate) fn multiply_steps(
+        &self,
+        layer: usize,
+        input: Input<'_>,
+        (step, batch): (usize, usize),
+        output: &mut [f32],
+    ) -> Result<(), Fault> {
+        let (first_sample, first_step) = (self.samples.0, step as u32);
+        let index = ReadIndex { first_sample, samples: batch, time_first: true, first_step };
+        self.multiply_at(layer, input, index, output)
+    }
+
+    fn multiply_at(
+        &self,
+        layer: usize,
+        input: Input<'_>,
+        index: ReadIndex,
+        output: &mut [f32],
+    ) -> Result<(), Fault> {
         let (Some(network), Some(backend), Some(kernel)) =
             (self.network, self.backend, self.kernels.get(layer))
         else {
@@ -114,12 +156,12 @@ impl<'a> Run<'a> {
         }
         let name = &network.layers()[layer].name;
         self.reads.borrow_mut()[layer] +=
-            kernel.multiply(backend, name, input, output).map_err(Fault::Error)?;
+            kernel.multiply(backend, name, input, index, output).map_err(Fault::Error)?;
         if let Some((others, backend)) = self.others
             && let Kernel::Memristive(_) = &others[layer]
         {
             let mut other = vec![0.0; output.len()];
-            others[layer].multiply(backend, name, input, &mut other).map_err(Fault::Error)?;
+            others[layer].multiply(backend, name, input, index, &mut other).map_err(Fault::Error)?;
             let norms = &mut self.norms.borrow_mut()[layer];
             for (&y, &z) in output.iter().zip(&other) {
                 norms.difference += (f64::from(z) - f64::from(y)).powi(2);

@@ -6,7 +6,6 @@ use memtorch_devices::Stream;
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
 
 use crate::NonIdealityEntry;
-use crate::normal::normals;
 use crate::places::Places;
 
 /// Draws for one device before it is given up.
@@ -102,7 +101,7 @@ impl CycleToCycle {
     #[inline]
     fn bounds(&self, stream: Stream, place: [u32; 3], (low, high): (f64, f64)) -> Option<((f64, f64), u32)> {
         for attempt in 0..TRIES {
-            let [a, b] = normals(stream, place, attempt);
+            let [a, b] = stream.normals(place, attempt);
             let (on, off) = (1.0 / high + self.sigma * a, 1.0 / low + 2.0 * self.sigma * b);
             if on > 0.0 && on < off && off.is_finite() {
                 return Some(((1.0 / off, 1.0 / on), attempt + 1));

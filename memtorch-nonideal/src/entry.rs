@@ -3,7 +3,9 @@ use std::sync::Arc;
 use memtorch_crossbar::NonIdeality;
 use memtorch_utils::config::{ConfigError, Field, Table};
 
-use crate::{cycle_to_cycle, device_to_device, drift, programming_error, states, stuck, wear};
+use crate::{
+    cycle_to_cycle, device_to_device, drift, nonlinear, programming_error, read_noise, states, stuck, wear,
+};
 
 /// How a configuration makes a non-ideality: one row of a registry.
 #[derive(Clone, Copy, Debug)]
@@ -30,4 +32,6 @@ pub const ENTRIES: &[NonIdealityEntry] = &[
     drift::ENTRY,
     wear::RETENTION,
     wear::ENDURANCE,
+    nonlinear::ENTRY,
+    read_noise::ENTRY,
 ];

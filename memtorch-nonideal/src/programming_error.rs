@@ -5,7 +5,6 @@ use memtorch_devices::Stream;
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
 
 use crate::NonIdealityEntry;
-use crate::normal::normals;
 use crate::places::Places;
 
 pub(crate) const ENTRY: NonIdealityEntry = NonIdealityEntry {
@@ -146,7 +145,7 @@ impl NonIdeality for ProgrammingError {
         let mut places = Places::new(*array.layout());
         let (mut clipped, mut squares) = (0, 0.0);
         let masked = array.write(|device, conductance, (low, high)| {
-            let [normal, _] = normals(stream, places.at(device), 0);
+            let [normal, _] = stream.normals(places.at(device), 0);
             let missed = conductance + self.deviation(conductance) * normal;
             let written = missed.clamp(low, high);
             clipped += usize::from(written != missed);

@@ -284,11 +284,7 @@ impl NonIdeality for Wear {
         let masked = match self.cause {
             Cause::Cycles => array.write(|_, conductance, bounds| change(conductance, bounds)),
             Cause::Time => {
-                for device in 0..array.conductances().len() {
-                    let bounds = array.bounds(device);
-                    let conductance = &mut array.conductances_mut()[device];
-                    *conductance = change(*conductance, bounds);
-                }
+                array.age(|_, conductance, bounds| change(conductance, bounds));
                 0
             }
         };

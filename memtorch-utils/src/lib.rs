@@ -10,4 +10,4 @@ pub mod npy;
 pub mod random;
 
 pub use distribution::{Distribution, DistributionError, Shape};
-pub use random::{Stream, StreamRng};
+pub use random::{Stream, StreamRng, stable_hash};

@@ -1,7 +1,7 @@
 //! From what was written to a complete experiment.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use memtorch_utils::Stream;
 use memtorch_utils::config::{self, ConfigError, Default as Preset, Field, Table, Value};
@@ -142,6 +142,17 @@ impl Experiment {
             }
         }
         let folder = document.folder();
+        sections.non_idealities.iter_mut().for_each(|step| place_file(step, &folder));
+        for (_, table) in &mut layers {
+            for key in ["nonideality", "nonideality_add"] {
+                let Some(Value::List(list)) = table.get_mut(key) else { continue };
+                for step in list {
+                    if let Value::Table(step) = step {
+                        place_file(step, &folder);
+                    }
+                }
+            }
+        }
         let experiment = Self { seed, repeat, model, data, sections, layers, folder, document };
         // What holds for all layers is checked now, before anything is loaded.
         experiment.hardware(&experiment.sections, registry)?;
@@ -299,10 +310,6 @@ impl Experiment {
             let expected = format!("one of {}", names.join(", "));
             return Err(fail(ConfigError::Missing { key, expected }));
         };
-        let known = kind.as_text().is_some_and(|name| names.contains(&name));
-        if !known && kind.as_text().is_some_and(|name| unavailable::NON_IDEALITIES.contains(&name)) {
-            return Err(self.unavailable(sections, &key, kind, "this non-ideality"));
-        }
         let entry = choose(&key, kind, names.iter().copied()).map_err(fail)?;
         let entry = &registry.non_idealities()[entry];
         let mut fields = schema::NON_IDEALITY.to_vec();
@@ -380,4 +387,12 @@ fn check_names(table: &Table) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Makes the path of a step's file right from anywhere.
+fn place_file(step: &mut Table, folder: &Path) {
+    if let Some(Value::Text(file)) = step.get_mut("file") {
+        let path = folder.join(&*file);
+        *file = std::path::absolute(&path).unwrap_or(path).display().to_string();
+    }
 }

@@ -25,9 +25,6 @@ fn is_text(value: &Value, text: &str) -> bool {
 
 const MISSING: &[Missing] = &[missing("data", "kind", |v| is_text(v, "folder"), "a folder of pictures")];
 
-/// Non-idealities that are not there yet.
-pub(crate) const NON_IDEALITIES: &[&str] = &["nonlinear", "read-noise"];
-
 /// The first key of a section, as a person wrote it, that needs a missing feature: key, value, feature.
 pub(crate) fn find(section: &str, written: &Table) -> Option<(&'static str, Value, &'static str)> {
     MISSING.iter().filter(|m| m.section == section).find_map(|m| {

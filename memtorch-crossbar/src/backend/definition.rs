@@ -1,6 +1,6 @@
 //! Products as they are defined, element by element: what every kernel must equal bit for bit.
 
-use super::{Accumulate, Conversions, Input, PatchGeometry, Product};
+use super::{Accumulate, Conversions, Input, Product};
 use crate::{ConverterSpec, Layout};
 
 /// Computes a product whose lengths were checked.
@@ -27,7 +27,7 @@ pub(super) fn multiply(
         for position in 0..positions {
             match product.input {
                 Input::Rows { .. } => vector.copy_from_slice(input),
-                Input::Patches { geometry, .. } => patch(geometry, input, position, &mut vector),
+                Input::Patches { geometry, .. } => geometry.patch(input, position, &mut vector),
             }
             done += through_tiles(layout, matrix, &vector, product, &mut result);
             for (column, value) in result.iter().enumerate() {
@@ -74,33 +74,4 @@ fn through_tiles(
         }
     }
     done
-}
-
-/// Gathers the elements under the kernel at one position, all groups in order.
-fn patch(geometry: &PatchGeometry, image: &[f32], position: usize, vector: &mut [f32]) {
-    let [_, oh, ow] = geometry.output;
-    let at = [position / (oh * ow), position / ow % oh, position % ow];
-    let [id, ih, iw] = geometry.input;
-    let [kd, kh, kw] = geometry.kernel;
-    let source = |axis: usize, k: usize| {
-        (at[axis] * geometry.stride[axis] + k * geometry.dilation[axis])
-            .checked_sub(geometry.padding[axis])
-            .filter(|i| *i < geometry.input[axis])
-    };
-    let mut slots = vector.iter_mut();
-    for channel in 0..geometry.channels {
-        for d in 0..kd {
-            for h in 0..kh {
-                for w in 0..kw {
-                    let value = match (source(0, d), source(1, h), source(2, w)) {
-                        (Some(z), Some(y), Some(x)) => image[((channel * id + z) * ih + y) * iw + x],
-                        _ => 0.0,
-                    };
-                    if let Some(slot) = slots.next() {
-                        *slot = value;
-                    }
-                }
-            }
-        }
-    }
 }

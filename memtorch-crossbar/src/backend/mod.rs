@@ -91,6 +91,35 @@ impl PatchGeometry {
     pub fn image_len(&self) -> usize {
         self.channels * self.input.iter().product::<usize>()
     }
+
+    /// Gathers the elements of an image under the kernel at one position, all groups in order; zeros outside.
+    pub fn patch(&self, image: &[f32], position: usize, vector: &mut [f32]) {
+        let [_, oh, ow] = self.output;
+        let at = [position / (oh * ow), position / ow % oh, position % ow];
+        let [id, ih, iw] = self.input;
+        let [kd, kh, kw] = self.kernel;
+        let source = |axis: usize, k: usize| {
+            (at[axis] * self.stride[axis] + k * self.dilation[axis])
+                .checked_sub(self.padding[axis])
+                .filter(|i| *i < self.input[axis])
+        };
+        let mut slots = vector.iter_mut();
+        for channel in 0..self.channels {
+            for d in 0..kd {
+                for h in 0..kh {
+                    for w in 0..kw {
+                        let value = match (source(0, d), source(1, h), source(2, w)) {
+                            (Some(z), Some(y), Some(x)) => image[((channel * id + z) * ih + y) * iw + x],
+                            _ => 0.0,
+                        };
+                        if let Some(slot) = slots.next() {
+                            *slot = value;
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// What is multiplied with the matrix: volts on the word lines.

@@ -60,6 +60,8 @@ fn zero<M: DeviceModel>(contract: &Contract, model: &M, single: &Single<'_, M>, 
 }
 
 fn current<M: DeviceModel>(contract: &Contract, single: &Single<'_, M>, report: &mut Report) {
+    // Current over conductance at each voltage, in the first state.
+    let mut shape = [None; 17];
     for g in single.range(5) {
         let state = single.state(g);
         let conductance = single.conductance(state);
@@ -81,6 +83,14 @@ fn current<M: DeviceModel>(contract: &Contract, single: &Single<'_, M>, report: 
             report.expect(Clause::Current, ohmic, || {
                 format!(
                     "{current:e} A flow at {voltage} V, expected conductance times voltage: {product:e} A"
+                )
+            });
+            let first = *shape[(k + 8) as usize].get_or_insert(current / conductance);
+            let product = conductance * first;
+            let same = (current - product).abs() <= NEAR * product.abs() || product.is_nan();
+            report.expect(Clause::Current, !M::PROPORTIONAL || same, || {
+                format!(
+                    "{current:e} A flow at {voltage} V, expected the share of another state: {product:e} A"
                 )
             });
         }

@@ -138,6 +138,7 @@ impl DeviceModel for DataDriven {
     const PARAMETERS: &'static [&'static str] = DataDrivenParameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<17>(&[OPTIONS, DataDrivenParameters::FIELDS]);
     const OHMIC: bool = false;
+    const PROPORTIONAL: bool = true;
     const STATE: &'static str = "resistance (ohm)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: -1.5, reset_voltage: 1.2, steps: 1 });

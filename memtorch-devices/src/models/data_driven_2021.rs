@@ -86,6 +86,7 @@ impl DeviceModel for DataDriven2021 {
     const PARAMETERS: &'static [&'static str] = DataDriven2021Parameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<14>(&[OPTIONS, DataDriven2021Parameters::FIELDS]);
     const OHMIC: bool = false;
+    const PROPORTIONAL: bool = true;
     const STATE: &'static str = "resistance (ohm)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10e3, 1e-3), (1.5, 10e3)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 2.0, reset_voltage: -3.0, steps: 1 });

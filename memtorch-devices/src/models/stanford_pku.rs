@@ -124,6 +124,7 @@ impl DeviceModel for StanfordPku {
     const FIELDS: &'static [Field] = &joined::<21>(&[OPTIONS, StanfordPkuParameters::FIELDS]);
     const NOISE: bool = true;
     const OHMIC: bool = false;
+    const PROPORTIONAL: bool = true;
     const STATE: &'static str = "gap (m)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.5, 10.0, 0.5), (1.5, 0.05)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.45, reset_voltage: -1.4, steps: 1 });

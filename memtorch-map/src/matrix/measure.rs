@@ -7,12 +7,12 @@ use memtorch_crossbar::{Accumulate, Converter, Ideal, Input, Layout, Product, Ti
 use memtorch_devices::Stream;
 use ndarray::ArrayView3;
 
-use super::{MappedMatrix, Usage};
+use super::{MappedMatrix, Purpose, Usage};
 use crate::calibrate::{self, Recorder};
 use crate::hardware::{InputScale, PerWhat, ProbeInputs};
 use crate::probe::LayerInputs;
 use crate::tune::{self, TileFit, TileGains};
-use crate::{MapError, MatrixReport, Tuning};
+use crate::{MapError, MatrixReport, ReadIndex, Tuning};
 
 /// A layer, and the inputs that it was given.
 pub(super) struct Layer<'a> {
@@ -75,14 +75,14 @@ impl MappedMatrix {
         }
         let Some(range) = range else { return Ok(()) };
         let layouts: Vec<Layout> =
-            self.terms.iter().flat_map(|term| &term.reads).map(|read| *read.operand.layout()).collect();
+            self.terms.iter().flat_map(|term| &term.reads).map(|read| read.layout).collect();
         let recorders: Vec<Arc<Recorder>> =
             layouts.iter().map(|layout| Arc::new(Recorder::new(layout))).collect();
         let recording: Vec<Arc<dyn Converter>> =
             recorders.iter().map(|recorder| Arc::clone(recorder) as Arc<dyn Converter>).collect();
-        for input in inputs.inputs() {
+        for (index, input) in numbered(&inputs) {
             let mut output = vec![0.0; self.output_len(&input)];
-            self.read(input, &recording, &mut output)?;
+            self.read(input, (index, Purpose::Calibration), &recording, &mut output)?;
         }
         drop(recording);
         let recorders = recorders.into_iter().filter_map(Arc::into_inner).collect();
@@ -115,7 +115,7 @@ impl MappedMatrix {
         }
         let columns = self.columns();
         let mut fit = tune::Fit::new(columns, &tuning);
-        for (measured, ideal, positions) in self.measure(layer.weights, &inputs)? {
+        for (measured, ideal, positions) in self.measure(layer.weights, &inputs, Purpose::Tuning)? {
             fit.add(&measured, &ideal, positions);
         }
         let found = fit.finish();
@@ -141,7 +141,7 @@ impl MappedMatrix {
             let one = |tile: usize| if tile % layout.tile_rows() == row { 1.0 } else { 0.0 };
             let gains: Arc<[f32]> = (0..layout.tile_count()).map(one).collect();
             self.converters = Arc::new(TileGains::wrap(&plain, &gains));
-            parts.push(self.measure(layer.weights, inputs)?);
+            parts.push(self.measure(layer.weights, inputs, Purpose::Tuning)?);
         }
         let mut fit = TileFit::new(layout, self.hardware.tuning.intercept);
         for at in 0..parts[0].len() {
@@ -172,7 +172,7 @@ impl MappedMatrix {
         let constants = std::mem::replace(&mut self.intercepts, Arc::new(vec![0.0]));
         let columns = self.columns();
         let mut fit = tune::Fit::new(columns, &Tuning { per: PerWhat::Layer, ..Tuning::default() });
-        for (measured, mut ideal, positions) in self.measure(layer.weights, &inputs)? {
+        for (measured, mut ideal, positions) in self.measure(layer.weights, &inputs, Purpose::Compensation)? {
             for (run, values) in ideal.chunks_exact_mut(positions).enumerate() {
                 let constant = tune::of(&constants, run % columns) as f32;
                 values.iter_mut().for_each(|y| *y -= constant);
@@ -193,6 +193,7 @@ impl MappedMatrix {
         &self,
         weights: ArrayView3<'_, f32>,
         inputs: &LayerInputs,
+        purpose: Purpose,
     ) -> Result<Vec<(Vec<f32>, Vec<f32>, usize)>, MapError> {
         let (groups, rows, columns) = weights.dim();
         let whole = Layout::new(groups, rows, columns, TileShape::Layer)?;
@@ -201,11 +202,10 @@ impl MappedMatrix {
             None => weights.iter().copied().collect(),
         };
         let operand = self.backend.pack(&whole, &weights)?;
-        inputs
-            .inputs()
-            .map(|input| {
+        numbered(inputs)
+            .map(|(index, input)| {
                 let mut measured = vec![0.0; self.output_len(&input)];
-                self.multiply(input, &mut measured)?;
+                self.read(input, (index, purpose), &self.converters, &mut measured)?;
                 let mut ideal = vec![0.0; measured.len()];
                 let product = Product { input, converter: &Ideal, accumulate: Accumulate::Set };
                 self.backend.multiply(&operand, &product, &mut ideal)?;
@@ -227,4 +227,16 @@ impl MappedMatrix {
     fn output_len(&self, input: &Input<'_>) -> usize {
         input.vectors() * self.columns()
     }
+}
+
+/// Inputs with the number of their first sample.
+fn numbered(inputs: &LayerInputs) -> impl Iterator<Item = (ReadIndex, Input<'_>)> {
+    inputs.inputs().scan(0, |first_sample, input| {
+        let index = ReadIndex { first_sample: *first_sample, ..ReadIndex::default() };
+        *first_sample += match input {
+            Input::Patches { samples, .. } => samples,
+            other => other.vectors(),
+        };
+        Some((index, input))
+    })
 }

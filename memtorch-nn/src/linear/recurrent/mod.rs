@@ -168,9 +168,10 @@ impl Operator for Recurrent {
             // The inputs of all steps at once; each step of each sequence is a sample of its own.
             let mut from_input = filled(&[steps * batch, gates * n], 0.0f32)?;
             let values = x.as_f32().unwrap_or(&[]);
-            run.multiply(
+            run.multiply_steps(
                 direction.input_layer,
                 Input::Rows { values, rows: steps * batch },
+                (0, batch),
                 &mut from_input,
             )?;
             if gates * n > 0 {
@@ -235,9 +236,11 @@ impl Recurrent {
                 (step < length).then(|| if direction.reverse { length - 1 - step } else { step })
             };
             let row = |time: usize, b: usize| &from_input[(time * batch + b) * gates * n..][..gates * n];
-            run.multiply(
+            // A step of a GRU may read twice.
+            run.multiply_steps(
                 direction.state_layer,
                 Input::Rows { values: hidden, rows: batch },
+                (2 * step, batch),
                 &mut from_state,
             )?;
             if let Cell::Gru { linear_before_reset } = self.cell {
@@ -253,7 +256,7 @@ impl Recurrent {
                     let reset_state: Vec<f32> =
                         pairs.flat_map(|(gates, h)| gates[n..].iter().zip(h).map(|(r, h)| r * h)).collect();
                     let input = Input::Rows { values: &reset_state, rows: batch };
-                    run.multiply(direction.state_layer, input, &mut from_state)?;
+                    run.multiply_steps(direction.state_layer, input, (2 * step + 1, batch), &mut from_state)?;
                 }
             }
             for b in 0..batch {

@@ -1,0 +1,64 @@
+//! What the voltages of a read are turned into before they are multiplied.
+
+use std::sync::Arc;
+
+use memtorch_crossbar::ReadLaw;
+
+/// A function of the voltage: that of a device's law, as it is, its magnitude or its square.
+#[derive(Clone, Debug)]
+pub(crate) struct Feature {
+    /// The law and the number of its function; absent for the voltage itself.
+    pub(crate) law: Option<(Arc<dyn ReadLaw>, usize)>,
+    pub(crate) power: Power,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Power {
+    One,
+    Magnitude,
+    Square,
+}
+
+impl Feature {
+    /// The voltage itself.
+    pub(crate) const VOLTAGE: Self = Self { law: None, power: Power::One };
+
+    pub(crate) fn is_voltage(&self) -> bool {
+        self.law.is_none() && self.power == Power::One
+    }
+
+    pub(crate) fn with(&self, power: Power) -> Self {
+        Self { law: self.law.clone(), power }
+    }
+
+    /// Whether both are the same function.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let laws = match (&self.law, &other.law) {
+            (None, None) => true,
+            (Some((a, i)), Some((b, j))) => {
+                let signature = a.signature();
+                i == j && (Arc::ptr_eq(a, b) || (!signature.is_empty() && signature == b.signature()))
+            }
+            _ => false,
+        };
+        laws && self.power == other.power
+    }
+
+    /// Its values.
+    pub(crate) fn of(&self, volts: &[f32]) -> Vec<f32> {
+        let mut values = match &self.law {
+            None => volts.to_vec(),
+            Some((law, k)) => {
+                let mut values = vec![0.0; volts.len()];
+                law.function(*k, volts, &mut values);
+                values
+            }
+        };
+        match self.power {
+            Power::One => {}
+            Power::Magnitude => values.iter_mut().for_each(|x| *x = x.abs()),
+            Power::Square => values.iter_mut().for_each(|x| *x *= *x),
+        }
+        values
+    }
+}

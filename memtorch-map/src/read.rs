@@ -178,7 +178,9 @@ impl Pack<'_> {
             };
             let effects = self.arrays[array].read_effects();
             match &effects.law {
-                None => add(sign, Feature::VOLTAGE, &mut self.of_weights(&self.effective[array]).iter().copied()),
+                None => {
+                    add(sign, Feature::VOLTAGE, &mut self.of_weights(&self.effective[array]).iter().copied())
+                }
                 Some(law) => {
                     self.check(law.limit())?;
                     if self.hardware.wires.is_ideal() && law.products() > 0 {

@@ -1,6 +1,7 @@
-//! The figures of `docs/devices.md`.
+//! Figures of device models: loops with bipolar switching, ten states by gradual RESET, resistances whose distributions
+//! overlap, a hundred devices with any conductance and with ten.
 //!
-//! `cargo run --release --example device_figures -- docs` writes them as SVG into a folder, `-- docs png` as PNG.
+//! `cargo run --release --example device_figures -- DIR` writes them as SVG into a folder, `-- DIR png` as PNG.
 
 use std::error::Error;
 use std::path::Path;
@@ -94,9 +95,8 @@ fn reset(picture: &Picture) -> Result<(), Box<dyn Error>> {
     println!("gradual RESET, conductances in mS: {:.3?}", states.iter().map(|g| g * 1e3).collect::<Vec<_>>());
     picture.draw((1000, 420), |area| {
         let (left, right) = area.split_horizontally(560 * FINE);
-        let all = |which: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| sweeps.iter().flat_map(which).copied();
-        let volts = Axis::of(all(|(v, _)| v), "voltage", "V");
-        let amperes = Axis::of(all(|(_, i)| i), "current", "A");
+        let volts = Axis::of(sweeps.iter().flat_map(|(v, _)| v).copied(), "voltage", "V");
+        let amperes = Axis::of(sweeps.iter().flat_map(|(_, i)| i).copied(), "current", "A");
         let series: Vec<Series> = sweeps
             .iter()
             .enumerate()

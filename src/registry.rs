@@ -84,6 +84,8 @@ impl Registry {
             backends: vec![
                 BackendEntry { name: "cpu", open: || Ok(Arc::new(CpuBackend::new())) },
                 BackendEntry { name: "cuda", open: open_cuda },
+                #[cfg(feature = "cuda-emulated")]
+                BackendEntry { name: "cuda-emulated", open: memtorch_cuda::open_emulated },
             ],
         }
     }

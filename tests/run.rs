@@ -369,3 +369,23 @@ fn device_models_are_listed_with_their_parameters() {
     let human = memtorch(&["device", "list"]).done().stdout;
     assert!(human.contains("vteam") && human.contains("w_off"), "{human}");
 }
+
+/// The kernels of GPUs, run by the emulator, give the bytes of the CPU: a network with converters that they know, and
+/// with one that they do not.
+#[cfg(feature = "cuda-emulated")]
+#[test]
+fn results_are_the_same_on_an_emulated_gpu() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, adc) in [("linear", "bits = 6"), ("log", "method = \"log\"\nbits = 8")] {
+        let text = experiment("lenet5", &HARDWARE.replace("bits = 6", adc));
+        let out = |backend: &str| format!("{name}-{backend}");
+        let on =
+            |backend: &str| run(folder.path(), &text, &out(backend), &["--limit", "3", "--backend", backend]);
+        let results = on("cpu");
+        assert!(results.contains("\"samples\": 3"), "{results}");
+        assert_eq!(on("cuda-emulated"), results, "{name}");
+        let [cpu, gpu] = ["cpu", "cuda-emulated"]
+            .map(|backend| std::fs::read(folder.path().join(out(backend)).join("layers.csv")).unwrap());
+        assert_eq!(cpu, gpu, "{name}: layers.csv");
+    }
+}

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use crate::{DeviceError, DeviceModel, Pulses, Sweeps, kernel};
 
 /// A device model behind a pointer: what populations, crossbars and configurations need of one.
 ///
-/// Every [`DeviceModel`] is one; it is not implemented by hand.
-pub trait Device: Debug + Send + Sync {
+/// Every [`DeviceModel`] is one; it is not implemented by hand. As it is [`Any`], a backend can find the models that
+/// it has kernels for.
+pub trait Device: Any + Debug + Send + Sync {
     /// The name in configurations: lower case, words joined by `-`.
     fn name(&self) -> &'static str;
 

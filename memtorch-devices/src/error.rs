@@ -38,6 +38,14 @@ pub enum DeviceError {
         /// The parameter's name.
         parameter: String,
     },
+    /// A backend cannot do this.
+    #[error("the backend {backend}: {why}")]
+    Backend {
+        /// The backend's name.
+        backend: String,
+        /// Why not.
+        why: String,
+    },
     /// A configuration that is not right.
     #[error(transparent)]
     Config(#[from] ConfigError),

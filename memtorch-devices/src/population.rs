@@ -151,6 +151,32 @@ impl Population {
         Noise { stream: self.stream, first_step: self.steps, first_device: self.first_device }
     }
 
+    /// For backends: checks what they would have to, lets `step` move the states as [`Task::Advance`] says, and
+    /// counts the steps.
+    ///
+    /// # Errors
+    /// As [`Population::advance`]; those of `step`, and the population is then as `step` left it.
+    pub fn advance_by(
+        &mut self,
+        waveform: Waveform<'_>,
+        dt: f64,
+        step: impl FnOnce(&DeviceParameters, &mut [f64], Noise) -> Result<(), DeviceError>,
+    ) -> Result<(), DeviceError> {
+        check_step(dt)?;
+        if let Waveform::Each { voltages, devices } = waveform {
+            self.fits("devices of the waveform", devices)?;
+            if devices > 0 && voltages.len() % devices != 0 {
+                let expected = format!("a multiple of {devices}, one for each device and step");
+                let value = voltages.len() as f64;
+                return Err(DeviceError::Parameter { parameter: "voltages", value, expected });
+            }
+        }
+        let noise = self.noise();
+        step(&self.parameters, &mut self.states, noise)?;
+        self.steps += waveform.steps() as u64;
+        Ok(())
+    }
+
     fn run(&self, first: usize, task: Task<'_>) {
         self.parameters.model().run(Job { parameters: self.parameters.values(), first, task });
     }
@@ -215,22 +241,12 @@ impl PopulationBackend for CpuPopulations {
         waveform: Waveform<'_>,
         dt: f64,
     ) -> Result<(), DeviceError> {
-        check_step(dt)?;
-        if let Waveform::Each { voltages, devices } = waveform {
-            population.fits("devices of the waveform", devices)?;
-            if devices > 0 && voltages.len() % devices != 0 {
-                let expected = format!("a multiple of {devices}, one for each device and step");
-                let value = voltages.len() as f64;
-                return Err(DeviceError::Parameter { parameter: "voltages", value, expected });
-            }
-        }
-        let noise = population.noise();
-        let Population { parameters, states, steps, .. } = population;
-        states.par_chunks_mut(BLOCK).enumerate().for_each(|(block, states)| {
-            let task = Task::Advance { states, waveform, dt, noise, record: None };
-            parameters.model().run(Job { parameters: parameters.values(), first: block * BLOCK, task });
-        });
-        *steps += waveform.steps() as u64;
-        Ok(())
+        population.advance_by(waveform, dt, |parameters, states, noise| {
+            states.par_chunks_mut(BLOCK).enumerate().for_each(|(block, states)| {
+                let task = Task::Advance { states, waveform, dt, noise, record: None };
+                parameters.model().run(Job { parameters: parameters.values(), first: block * BLOCK, task });
+            });
+            Ok(())
+        })
     }
 }

@@ -11,6 +11,7 @@
 //! including a linear converter.
 
 mod check;
+pub mod contract;
 mod cpu;
 mod definition;
 mod kernel;

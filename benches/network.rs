@@ -27,7 +27,7 @@ fn images() -> Tensor {
     ]);
     let set = DataSet::open(&table, &data).expect("the test images of the repository");
     let mut values = vec![0.0; BATCH * set.sample_len()];
-    set.read(0..BATCH, &mut values);
+    set.read(0..BATCH, &mut values).expect("they are read");
     Tensor::new(&[BATCH, 1, 28, 28], values).expect("images of 28 x 28")
 }
 

@@ -31,7 +31,7 @@ impl Samples for Images {
 
     fn read(&mut self, first: usize, values: &mut [f32]) -> Result<(), Box<dyn Error + Send + Sync>> {
         let count = values.len() / self.0.sample_len();
-        self.0.read(first..first + count, values);
+        self.0.read(first..first + count, values)?;
         Ok(())
     }
 }

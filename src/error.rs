@@ -34,18 +34,6 @@ pub enum Error {
         /// What is wrong.
         source: Box<ConfigError>,
     },
-    /// A key whose feature is not there.
-    #[error("{origin}: `{key}` = {value}: {feature} is not available in this version")]
-    Unavailable {
-        /// Where it was written.
-        origin: Origin,
-        /// The key.
-        key: String,
-        /// What was asked for.
-        value: String,
-        /// The feature that is missing.
-        feature: &'static str,
-    },
     /// A non-ideality of the list that a layer cannot have.
     #[error("{origin}: `{key}`: layer `{layer}`: {source}")]
     Step {
@@ -99,6 +87,9 @@ pub enum Error {
         /// What went wrong.
         source: Box<NnError>,
     },
+    /// A file with a programmed network.
+    #[error(transparent)]
+    Saved(Box<NnError>),
     /// A backend.
     #[error(transparent)]
     Backend(#[from] CrossbarError),
@@ -109,6 +100,16 @@ pub enum Error {
         what: &'static str,
         /// The name.
         name: String,
+    },
+    /// A command that was not used as it is meant to be: the exit code is 2.
+    #[error("{what} = {value}: expected {expected}")]
+    Usage {
+        /// The option.
+        what: String,
+        /// Its value.
+        value: String,
+        /// What was expected.
+        expected: String,
     },
     /// Anything else that a person wrote on the command line.
     #[error("{what} = {value}: expected {expected}")]
@@ -131,6 +132,11 @@ fn and_more(others: usize) -> String {
 }
 
 impl Error {
+    /// An option that cannot have this value.
+    pub fn usage(what: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), value: value.to_string(), expected: expected.into() }
+    }
+
     /// An argument that is wrong.
     pub fn argument(what: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
         Self::Argument { what: what.into(), value: value.to_string(), expected: expected.into() }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use memtorch_crossbar::ArrayBackend;
 use memtorch_map::LayerInputs;
 use memtorch_nn::{
-    EvaluateOptions, Evaluation, Executable, ImportOptions, Layer, Network, NnError, Samples, evaluate,
+    EvaluateOptions, Executable, Folding, ImportOptions, Layer, Network, NnError, Samples, evaluate,
     record_inputs, relative_errors,
 };
 use memtorch_utils::config::ConfigError;
@@ -19,7 +19,7 @@ use memtorch_utils::files::FileError;
 
 use crate::Error;
 use crate::experiment::{Experiment, LayerPlan};
-use crate::report::{RunReport, Score, layer_reports};
+use crate::report::{Found, RunReport, layer_reports};
 
 /// Samples over which the error of each layer is measured.
 const ERROR_SAMPLES: usize = 32;
@@ -46,7 +46,7 @@ pub struct Workload {
 /// What the network does without crossbars.
 #[derive(Clone, Debug)]
 pub struct Digital {
-    found: Evaluation,
+    found: Found,
 }
 
 /// The network on programmed crossbars.
@@ -55,6 +55,13 @@ pub struct Programmed {
     executable: Executable,
     seed: u64,
     seconds: f64,
+}
+
+impl Programmed {
+    /// The network, ready to run.
+    pub fn executable(&self) -> &Executable {
+        &self.executable
+    }
 }
 
 /// Seconds that each part took.
@@ -136,21 +143,24 @@ impl Workload {
         let limit = ERROR_SAMPLES.min(self.samples);
         let errors = relative_errors(&self.digital, executable, &mut images, limit)
             .map_err(|source| network(&self.path, source))?;
-        let (layers, mut warnings) = layer_reports(executable, &found.reads, &errors);
+        let (layers, mut warnings) = layer_reports(executable, found.reads(), &errors);
         for (path, evaluation) in [("digital", &digital.found), ("memristive", &found)] {
-            warnings.extend(evaluation.warnings.iter().map(|warning| format!("{path}: {warning}")));
+            warnings.extend(evaluation.warnings().iter().map(|warning| format!("{path}: {warning}")));
         }
+        warnings.extend(self.network.folded().iter().filter_map(Folding::warning));
+        let mut confusion = digital.found.confusion("digital", self.set.targets());
+        confusion.extend(found.confusion("memristive", self.set.targets()));
         let program = programmed.seconds;
         let seconds = Seconds { program, memristive, all: program + clock.elapsed().as_secs_f64() };
-        let score = |found: &Evaluation| Score { correct: found.correct, accuracy: found.accuracy() };
         let report = RunReport {
             version: env!("CARGO_PKG_VERSION"),
             seed: programmed.seed,
             samples: self.samples,
-            digital: score(&digital.found),
-            memristive: score(&found),
+            digital: digital.found.score(),
+            memristive: found.score(),
             agreement: digital.found.agreement(&found),
             layers,
+            confusion,
             warnings,
         };
         Ok((report, seconds))
@@ -170,7 +180,8 @@ impl Workload {
 
     /// How many samples of a range the digital network gets right.
     pub fn correct_digitally(&self, digital: &Digital, samples: Range<usize>) -> usize {
-        let predictions = digital.found.predictions[samples.clone()].iter();
+        let Found::Classes(found) = &digital.found else { return 0 };
+        let predictions = found.predictions[samples.clone()].iter();
         predictions.zip(&self.labels[samples]).filter(|(found, label)| **found == Some(**label)).count()
     }
 
@@ -188,7 +199,7 @@ impl Workload {
         Ok(known.entry(count).or_insert(Arc::new(inputs)).clone())
     }
 
-    fn evaluate(&self, executable: &Executable, what: &str, tell: Tell<'_>) -> Result<Evaluation, Error> {
+    fn evaluate(&self, executable: &Executable, what: &str, tell: Tell<'_>) -> Result<Found, Error> {
         let progress = |done, all| tell(what, done, all);
         let options = EvaluateOptions {
             limit: Some(self.samples),
@@ -196,7 +207,7 @@ impl Workload {
             ..EvaluateOptions::default()
         };
         let mut images = Images::all(&self.set);
-        evaluate(executable, &mut images, &self.labels, &options)
+        Found::new(executable, &mut images, self.set.targets(), &options)
             .map_err(|source| network(&self.path, source))
     }
 }
@@ -219,7 +230,7 @@ pub(crate) fn calibrating(plans: &[LayerPlan]) -> usize {
 impl Digital {
     /// The accuracy, 0 to 1.
     pub fn accuracy(&self) -> f64 {
-        self.found.accuracy()
+        self.found.score().accuracy
     }
 }
 
@@ -249,8 +260,7 @@ impl Samples for Images<'_> {
     fn read(&mut self, first: usize, values: &mut [f32]) -> Result<(), Box<dyn StdError + Send + Sync>> {
         let count = values.len() / self.set.sample_len();
         let first = self.first + first;
-        self.set.read(first..first + count, values);
-        Ok(())
+        Ok(self.set.read(first..first + count, values)?)
     }
 }
 
@@ -264,6 +274,7 @@ pub(crate) fn import(path: &Path, fold_batch_norm: bool) -> Result<Network, Erro
 pub(crate) fn network(path: &Path, source: NnError) -> Error {
     match source {
         NnError::Io { path, source } => FileError::new(path, source).into(),
+        saved @ NnError::Saved { .. } => Error::Saved(Box::new(saved)),
         source => Error::Network { file: path.to_owned(), source: Box::new(source) },
     }
 }

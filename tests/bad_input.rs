@@ -199,7 +199,6 @@ fn options_that_are_wrong() {
         (&["--set", "layers.fc1.data.limit=4"], &["--set layers.fc1.data.limit=4", "`layers.fc1.data`"]),
         (&["--set", "model.onnx="], &["--set model.onnx=", "the path of a file"]),
         (&["--set", "data.images="], &["--set data.images=", "the path of a file"]),
-        (&["--backend", "tpu"], &["--backend", "cpu, cuda"]),
         (&["--backend", "cuda"], &["cuda"]),
         (&["--images", "x"], &["--images", "data.images"]),
     ] {
@@ -213,6 +212,8 @@ fn options_that_are_wrong() {
         &["run", "e.toml", "--no-such-option"],
         &["no-such-command"],
         &["infer", "a.onnx"],
+        &["infer", "--input", "x.npy", "--out", "y.npy"],
+        &["run", "e.toml", "--backend", "tpu"],
         &["device"],
     ] {
         let ran = memtorch_in(folder.path(), usage);
@@ -258,7 +259,8 @@ fn files_that_are_missing_damaged_or_do_not_fit() {
         (set("data.labels", "gone"), &["gone"]),
         (set("data.kind", "cifar10"), &["labels", "cifar10"]),
         (set("data.mean", "[0.1, 0.2]"), &["--set data.mean", "`data.mean` = [0.1, 0.2]", "1 channels"]),
-        (set("data.kind", "folder"), &["data.kind", "not available in this version"]),
+        (set("data.kind", "folder"), &["labels", "folder"]),
+        (set("data.scale", "0"), &["--set data.scale", "`data.scale` = 0", "other than 0"]),
     ] {
         says(&fails(folder.path(), &good, &["--set", &more]), words);
     }

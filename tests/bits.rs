@@ -50,7 +50,7 @@ fn images(count: usize) -> Vec<f32> {
     ]);
     let set = DataSet::open(&table, std::path::Path::new("")).unwrap();
     let mut values = vec![0.0; count * 784];
-    set.read(0..count, &mut values);
+    set.read(0..count, &mut values).unwrap();
     values
 }
 

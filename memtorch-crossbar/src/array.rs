@@ -1,8 +1,12 @@
+mod parts;
+
 use std::sync::Arc;
 
 use memtorch_devices::{DeviceParameters, DeviceSpec, Parameter, Stream, VaryReport};
 
 use crate::{CrossbarError, Layout, ReadEffects};
+
+pub use parts::ArrayParts;
 
 /// Devices that can no longer be written.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,3 +1,5 @@
+use ndarray::{Array3, ArrayView3, s};
+
 use crate::CrossbarError;
 
 /// The size of the tiles.
@@ -175,6 +177,37 @@ impl Layout {
         let tile = (group * self.tile_columns() + tile_column) * self.tile_rows() + row / self.tile[0];
         [tile as u32, (row % self.tile[0]) as u32, bit_line as u32]
     }
+
+    /// Values in the order of storage as matrices `[groups, rows, columns]`.
+    ///
+    /// # Panics
+    /// Another number of values than devices.
+    pub fn to_matrices<T: Copy + Default>(&self, values: &[T]) -> Array3<T> {
+        assert_eq!(values.len(), self.device_count(), "one value for each device");
+        let mut matrices = Array3::default((self.groups, self.rows, self.columns));
+        for tile in self.tiles() {
+            let (rows, columns) =
+                (tile.row..tile.row + tile.word_lines, tile.column..tile.column + tile.bit_lines);
+            let mut block = matrices.slice_mut(s![tile.group, rows, columns]);
+            block.iter_mut().zip(&values[tile.range()]).for_each(|(to, value)| *to = *value);
+        }
+        matrices
+    }
+
+    /// Matrices `[groups, rows, columns]` as values in the order of storage.
+    ///
+    /// # Panics
+    /// Matrices of another size.
+    pub fn from_matrices<T: Copy>(&self, matrices: ArrayView3<'_, T>) -> Vec<T> {
+        assert_eq!(matrices.dim(), (self.groups, self.rows, self.columns), "matrices of the layout's size");
+        let mut values = Vec::with_capacity(self.device_count());
+        for tile in self.tiles() {
+            let (rows, columns) =
+                (tile.row..tile.row + tile.word_lines, tile.column..tile.column + tile.bit_lines);
+            values.extend(matrices.slice(s![tile.group, rows, columns]).iter().copied());
+        }
+        values
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +237,10 @@ mod tests {
             }
             assert_eq!(end, layout.device_count());
             assert!(seen.into_iter().all(|s| s));
+            let numbers: Vec<usize> = (0..end).collect();
+            let matrices = layout.to_matrices(&numbers);
+            assert!(matrices.indexed_iter().all(|((g, r, c), &n)| layout.device(g, r, c) == n));
+            assert_eq!(layout.from_matrices(matrices.view()), numbers);
         }
     }
 

@@ -11,7 +11,7 @@ pub mod passive;
 pub mod programming;
 mod read_effect;
 
-pub use array::{Array, Mask, Programmed};
+pub use array::{Array, ArrayParts, Mask, Programmed};
 pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};
 pub use converter::{Converter, ConverterErrors, ConverterSpec, FullScale, Ideal, LinearConverter};
 pub use error::CrossbarError;

@@ -58,6 +58,27 @@ impl DeviceParameters {
         Self { model, count, values }
     }
 
+    /// Gives every device a value of its own of one parameter, as it was fabricated before.
+    ///
+    /// # Errors
+    /// An unknown parameter, another number of values than devices, values that are not finite.
+    pub fn set_each(&mut self, name: &str, values: Vec<f64>) -> Result<(), DeviceError> {
+        let index = self.index(name)?;
+        let wrong = |value, expected: String| DeviceError::Parameter {
+            parameter: self.model.parameter_names()[index],
+            value,
+            expected,
+        };
+        if values.len() != self.count {
+            return Err(wrong(values.len() as f64, format!("{} values, one a device", self.count)));
+        }
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(wrong(*value, "finite numbers".to_owned()));
+        }
+        self.values[index] = Parameter::Each(values);
+        Ok(())
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<dyn Device> {
         &self.model

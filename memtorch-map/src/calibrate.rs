@@ -41,6 +41,7 @@ impl Converter for Recorder {
 /// Calibrated converters, one for each read.
 pub(crate) struct Calibrated {
     pub(crate) converters: Vec<Arc<dyn Converter>>,
+    pub(crate) full_scales: Vec<FullScale>,
     /// The least and the largest full scale in ampere.
     pub(crate) full_scale: [f64; 2],
     /// Converters whose currents were all zero, which took the largest full scale of the others.
@@ -89,20 +90,29 @@ pub(crate) fn full_scales(
     for full_scale in found.iter_mut().flatten().flatten().filter(|full_scale| **full_scale == 0.0) {
         *full_scale = instead;
     }
-    let converters = match per {
-        PerWhat::Layer => vec![with(converter, FullScale::Fixed(found[0][0][0]))?; layouts.len()],
-        PerWhat::Tile => found
-            .iter()
-            .map(|tiles| with(converter, FullScale::PerTile(tiles.iter().flatten().copied().collect())))
-            .collect::<Result<_, _>>()?,
-        PerWhat::Column => found
-            .into_iter()
-            .map(|tiles| {
-                with(converter, FullScale::PerLine(tiles.into_iter().map(Vec::into_boxed_slice).collect()))
-            })
-            .collect::<Result<_, _>>()?,
+    let full_scales = match per {
+        PerWhat::Layer => vec![FullScale::Fixed(found[0][0][0]); layouts.len()],
+        PerWhat::Tile => {
+            let tiles = |tiles: &Vec<Vec<f32>>| FullScale::PerTile(tiles.iter().flatten().copied().collect());
+            found.iter().map(tiles).collect()
+        }
+        PerWhat::Column => {
+            let lines = |tiles: Vec<Vec<f32>>| {
+                FullScale::PerLine(tiles.into_iter().map(Vec::into_boxed_slice).collect())
+            };
+            found.into_iter().map(lines).collect()
+        }
     };
-    Ok(Calibrated { converters, full_scale: [f64::from(least), f64::from(instead)], silent })
+    let converters = converters(converter, &full_scales)?;
+    Ok(Calibrated { converters, full_scales, full_scale: [f64::from(least), f64::from(instead)], silent })
+}
+
+/// The converter with each of these full scales, one for each read.
+pub(crate) fn converters(
+    converter: &Arc<dyn Converter>,
+    full_scales: &[FullScale],
+) -> Result<Vec<Arc<dyn Converter>>, MapError> {
+    full_scales.iter().map(|full_scale| with(converter, full_scale.clone())).collect()
 }
 
 fn with(converter: &Arc<dyn Converter>, full_scale: FullScale) -> Result<Arc<dyn Converter>, MapError> {

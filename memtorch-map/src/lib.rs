@@ -7,6 +7,7 @@ mod feature;
 mod hardware;
 mod input;
 mod matrix;
+mod parts;
 mod placement;
 mod probe;
 mod program;
@@ -25,6 +26,7 @@ pub use hardware::{
     PerWhat, ProbeInputs, RangeFit, ReadMode, Remapping, Tuning, WeightFloor, WeightRange, Wires, Writer,
 };
 pub use matrix::{MappedMatrix, Usage};
+pub use parts::MatrixParts;
 pub use placement::Footprint;
 pub use probe::LayerInputs;
 pub use read_index::ReadIndex;

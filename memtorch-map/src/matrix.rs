@@ -3,7 +3,7 @@ mod measure;
 use std::sync::Arc;
 
 use memtorch_crossbar::{
-    Accumulate, Array, ArrayBackend, Conversions, Converter, Input, Layout, PatchGeometry, Product,
+    Accumulate, Array, ArrayBackend, Conversions, Converter, FullScale, Input, Layout, PatchGeometry, Product,
 };
 use memtorch_devices::Stream;
 use ndarray::ArrayView3;
@@ -11,6 +11,7 @@ use ndarray::ArrayView3;
 use crate::hardware::{Entry, Hardware};
 use crate::placement::Placement;
 use crate::read::{self, Currents, WeighedReads};
+use crate::remap::Arrangement;
 use crate::report::ConverterReport;
 use crate::{LayerInputs, MapError, MatrixReport, ReadIndex, ReadReport, program, range, tune};
 use measure::Layer;
@@ -36,18 +37,22 @@ pub enum Usage {
 /// `K` turns volts times siemens into units of the weights, `c` is the constant of tuning.
 #[derive(Clone, Debug)]
 pub struct MappedMatrix {
-    placement: Placement,
-    arrays: Arc<Vec<Array>>,
-    terms: Arc<Vec<WeighedReads>>,
-    hardware: Arc<Hardware>,
+    pub(crate) placement: Placement,
+    /// Where the weights lie, if not in their own order.
+    pub(crate) arrangement: Option<Arc<Arrangement>>,
+    pub(crate) arrays: Arc<Vec<Array>>,
+    pub(crate) terms: Arc<Vec<WeighedReads>>,
+    pub(crate) hardware: Arc<Hardware>,
     /// One for each read, in the order of the terms.
-    converters: Arc<Vec<Arc<dyn Converter>>>,
-    gains: Arc<Vec<f64>>,
+    pub(crate) converters: Arc<Vec<Arc<dyn Converter>>>,
+    /// Those that were calibrated, one for each read; none where none was.
+    pub(crate) full_scales: Arc<Vec<FullScale>>,
+    pub(crate) gains: Arc<Vec<f64>>,
     /// Factors on the gain, which the converters know.
-    tile_gains: Option<Arc<[f64]>>,
-    intercepts: Arc<Vec<f64>>,
-    backend: Arc<dyn ArrayBackend>,
-    report: Arc<MatrixReport>,
+    pub(crate) tile_gains: Option<Arc<[f64]>>,
+    pub(crate) intercepts: Arc<Vec<f64>>,
+    pub(crate) backend: Arc<dyn ArrayBackend>,
+    pub(crate) report: Arc<MatrixReport>,
 }
 
 impl MappedMatrix {
@@ -129,12 +134,15 @@ impl MappedMatrix {
         program::apply(&mut arrays, hardware, stream, &mut report, |entry| {
             entry.step.phase() != Phase::Fabrication && !entry.after_tuning
         })?;
-        let terms = read::pack(&arrays, (&placement, arrangement.as_ref()), hardware, &*backend)?;
+        let arrangement = arrangement.map(Arc::new);
+        let terms = read::pack(&arrays, (&placement, arrangement.as_deref()), hardware, &*backend)?;
         let reads = terms.iter().map(|term| term.reads.len()).sum();
         let mut matrix = Self {
             placement,
+            arrangement,
             terms: Arc::new(terms),
             converters: Arc::new(vec![hardware.adc.converter.clone(); reads]),
+            full_scales: Arc::default(),
             arrays: Arc::new(arrays),
             hardware: Arc::new(hardware.clone()),
             gains: Arc::new(gains),
@@ -151,8 +159,8 @@ impl MappedMatrix {
         if hardware.nonidealities.iter().any(|entry| entry.after_tuning) {
             let arrays = Arc::make_mut(&mut matrix.arrays);
             program::apply(arrays, hardware, stream, &mut report, |entry| entry.after_tuning)?;
-            matrix.terms =
-                Arc::new(read::pack(arrays, (&placement, arrangement.as_ref()), hardware, &*matrix.backend)?);
+            let order = matrix.arrangement.as_deref();
+            matrix.terms = Arc::new(read::pack(arrays, (&placement, order), hardware, &*matrix.backend)?);
         }
         let aged = |entry: &Entry| entry.after_tuning || hardware.tuning.samples == 0;
         if hardware.nonidealities.iter().any(|entry| entry.step.remeasures_gain() && aged(entry)) {

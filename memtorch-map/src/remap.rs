@@ -70,6 +70,26 @@ impl Arrangement {
         Some(arrangement)
     }
 
+    /// The rows of each tile's word lines, then the columns of its bit lines, tile after tile.
+    pub(crate) fn to_list(&self) -> Vec<usize> {
+        self.tiles.iter().flat_map(|lines| lines.rows.iter().chain(&lines.columns)).copied().collect()
+    }
+
+    /// The arrangement of such a list; `None` if it is not one of permutations of the layout's lines.
+    pub(crate) fn from_list(list: &[usize], layout: &Layout, error: [f64; 2]) -> Option<Self> {
+        let mut rest = list;
+        let mut take = |count: usize| {
+            let (lines, after) = rest.split_at_checked(count)?;
+            rest = after;
+            let mut sorted = lines.to_vec();
+            sorted.sort_unstable();
+            sorted.iter().copied().eq(0..count).then(|| lines.to_vec())
+        };
+        let lines = |tile: Tile| Some(Lines { rows: take(tile.word_lines)?, columns: take(tile.bit_lines)? });
+        let tiles = layout.tiles().map(lines).collect::<Option<Vec<_>>>()?;
+        rest.is_empty().then_some(Self { tiles, error })
+    }
+
     /// What belongs to weights, in the order of devices.
     pub(crate) fn devices<T: Copy>(&self, layout: &Layout, weights: &[T]) -> Vec<T> {
         let mut devices = weights.to_vec();

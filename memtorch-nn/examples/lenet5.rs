@@ -32,7 +32,7 @@ impl Samples for Images {
     }
 
     fn read(&mut self, first: usize, values: &mut [f32]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.0.read(first..first + values.len() / self.0.sample_len(), values);
+        self.0.read(first..first + values.len() / self.0.sample_len(), values)?;
         Ok(())
     }
 }

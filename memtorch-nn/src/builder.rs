@@ -151,7 +151,8 @@ impl NetworkBuilder {
     /// As [`NetworkBuilder::build`], but for operators that are not known.
     pub fn inspect(self, options: &ImportOptions) -> Result<Inspection, NnError> {
         let (network, unsupported) = build(self, options)?;
+        let products = network.products();
         let Network { layers, inputs, outputs, folded, .. } = network;
-        Ok(Inspection { layers, unsupported, inputs, outputs, folded })
+        Ok(Inspection { layers, products, unsupported, inputs, outputs, folded })
     }
 }

@@ -69,6 +69,23 @@ pub enum NnError {
         /// How many outputs there are.
         outputs: usize,
     },
+    /// A file with weights that cannot be used.
+    #[error("{}: {what}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// A file with a programmed network that cannot be read, or that belongs to another network or other
+    /// hardware.
+    #[error("{}: {what}", path.display())]
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what was expected.
+        what: String,
+    },
     /// Another number of choices than layers.
     #[error("{found} choices for {expected} layers: expected one for each")]
     Choices {

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use memtorch_map::ReadReport;
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::tensor::filled;
@@ -67,6 +68,10 @@ pub struct Evaluation {
     pub samples: usize,
     /// Samples whose largest output is the label.
     pub correct: usize,
+    /// Samples whose label is among the five largest outputs; `None` where there are no more than five.
+    pub top5: Option<usize>,
+    /// How many outputs there are.
+    pub classes: usize,
     /// The index of each sample's largest output, the first of equal ones; `None` where an output is not a
     /// number, which counts as wrong.
     pub predictions: Vec<Option<usize>>,
@@ -82,6 +87,18 @@ impl Evaluation {
         if self.samples == 0 { 0.0 } else { self.correct as f64 / self.samples as f64 }
     }
 
+    /// How many samples of each label were taken for each class, `[label, class]`: the first of these
+    /// `labels` belong to the samples that were looked at.
+    pub fn confusion(&self, labels: &[usize]) -> Array2<usize> {
+        let mut counts = Array2::zeros((self.classes, self.classes));
+        for (&label, prediction) in labels.iter().zip(&self.predictions) {
+            if let Some(prediction) = *prediction {
+                counts[(label, prediction)] += 1;
+            }
+        }
+        counts
+    }
+
     /// The share of samples for which two evaluations predict the same; 0 for none.
     pub fn agreement(&self, other: &Self) -> f64 {
         let both = self.predictions.iter().zip(&other.predictions);
@@ -90,7 +107,7 @@ impl Evaluation {
     }
 }
 
-/// Runs labelled samples through a network and counts how many are right (top-1).
+/// Runs labelled samples through a network and counts how many are right (top-1 and top-5).
 ///
 /// Batches run in parallel; the result depends neither on that nor on the size of a batch.
 ///
@@ -104,28 +121,55 @@ pub fn evaluate(
     labels: &[usize],
     options: &EvaluateOptions<'_>,
 ) -> Result<Evaluation, NnError> {
-    let network = executable.network();
-    let feed = Feed::new(network, samples.shape())?;
-    if network.outputs().len() != 1 {
-        let found = network.outputs().len();
-        return Err(NnError::Evaluate(format!("it has {found} outputs: expected one")));
-    }
     if labels.len() != samples.len() {
         let (labels, samples) = (labels.len(), samples.len());
         return Err(NnError::Evaluate(format!(
             "{labels} labels for {samples} samples: expected one for each"
         )));
     }
+    let mut evaluation = Evaluation::default();
+    let (mut not_numbers, mut among_five) = (0, 0);
+    let look = |values: &[Tensor], range: Range<usize>| ranks(values, range.start, &labels[range]);
+    evaluation.reads = each_batch(executable, samples, options, &look, &mut |range, (ranks, classes)| {
+        evaluation.classes = classes;
+        for (index, Rank { prediction, above }) in range.zip(ranks) {
+            not_numbers += usize::from(prediction.is_none());
+            among_five += usize::from(prediction.is_some() && above < 5);
+            evaluation.correct += usize::from(prediction == Some(labels[index]));
+            evaluation.predictions.push(prediction);
+        }
+        Ok(())
+    })?;
+    let n = evaluation.predictions.len();
+    evaluation.samples = n;
+    evaluation.top5 = (evaluation.classes > 5).then_some(among_five);
+    if not_numbers > 0 {
+        let what = "have outputs that are not numbers (NaN) and count as wrong";
+        evaluation.warnings.push(format!("{not_numbers} of {n} samples {what}"));
+    }
+    Ok(evaluation)
+}
+
+/// Runs samples through a network in batches, in parallel. `look` makes something of the outputs of a batch,
+/// `take` gets it in the order of the samples. Gives what reading each layer did.
+pub(crate) fn each_batch<T: Send>(
+    executable: &Executable,
+    samples: &mut dyn Samples,
+    options: &EvaluateOptions<'_>,
+    look: &(dyn Fn(&[Tensor], Range<usize>) -> Result<T, NnError> + Sync),
+    take: &mut dyn FnMut(Range<usize>, T) -> Result<(), NnError>,
+) -> Result<Vec<ReadReport>, NnError> {
+    let network = executable.network();
+    let feed = Feed::new(network, samples.shape())?;
+    if network.outputs().len() != 1 {
+        let found = network.outputs().len();
+        return Err(NnError::Evaluate(format!("it has {found} outputs: expected one")));
+    }
     let n = options.limit.unwrap_or(usize::MAX).min(samples.len());
     let batch = feed.batch(options.batch.max(1));
     // So much is read at once that every thread has some batches; memory does not grow with the set.
     let chunk = batch * rayon::current_num_threads() * 4;
-    let mut evaluation = Evaluation {
-        samples: n,
-        reads: vec![ReadReport::default(); network.layers().len()],
-        ..Evaluation::default()
-    };
-    let mut not_numbers = 0;
+    let mut all_reads = vec![ReadReport::default(); network.layers().len()];
     for first in (0..n).step_by(chunk) {
         let ranges: Vec<_> = (first..(first + chunk).min(n))
             .step_by(batch)
@@ -138,52 +182,55 @@ pub fn evaluate(
             .zip(&ranges)
             .map(|(input, range)| {
                 let (values, reads) = executable.forward(vec![input], range.start, range.len())?;
-                Ok((classes(&values, range.len())?, reads))
+                Ok((look(&values, range.clone())?, reads))
             })
             .collect();
+        let mut done = first;
         for (result, range) in results.into_iter().zip(ranges) {
-            let ((predictions, classes), reads) = result?;
-            for (index, prediction) in range.zip(predictions) {
-                let label = labels[index];
-                if label >= classes {
-                    return Err(NnError::Label { index, label, outputs: classes });
-                }
-                not_numbers += usize::from(prediction.is_none());
-                evaluation.correct += usize::from(prediction == Some(label));
-                evaluation.predictions.push(prediction);
-            }
-            evaluation.reads.iter_mut().zip(reads).for_each(|(sum, read)| *sum += read);
+            let (found, reads) = result?;
+            done = range.end;
+            take(range, found)?;
+            all_reads.iter_mut().zip(reads).for_each(|(sum, read)| *sum += read);
         }
         if let Some(progress) = options.progress {
-            progress(evaluation.predictions.len(), n);
+            progress(done, n);
         }
     }
-    if not_numbers > 0 {
-        let what = "have outputs that are not numbers (NaN) and count as wrong";
-        evaluation.warnings.push(format!("{not_numbers} of {n} samples {what}"));
-    }
-    Ok(evaluation)
+    Ok(all_reads)
 }
 
-/// The index of each sample's largest output, and how many outputs there are.
-fn classes(values: &[Tensor], samples: usize) -> Result<(Vec<Option<usize>>, usize), NnError> {
+/// Where a sample's label stands among its outputs.
+struct Rank {
+    /// The index of the largest output; `None` where one is not a number.
+    prediction: Option<usize>,
+    /// How many outputs come before that of the label: larger ones, and equal ones with a smaller index.
+    above: usize,
+}
+
+/// The rank of each sample, the first of which has this number, and how many outputs there are.
+fn ranks(values: &[Tensor], first: usize, labels: &[usize]) -> Result<(Vec<Rank>, usize), NnError> {
     let Some(output) = values.first() else {
         return Err(NnError::Evaluate("it has no output".to_owned()));
     };
-    let shape = output.shape();
+    let (shape, samples) = (output.shape(), labels.len());
     let wrong = || {
         let found = format!("its output has shape {shape:?} for {samples} samples");
         NnError::Evaluate(format!("{found}: expected real numbers [{samples}, classes]"))
     };
     let fits = shape.len() >= 2 && shape[0] == samples && shape[2..].iter().all(|&n| n == 1) && shape[1] > 0;
     let values = output.as_f32().filter(|_| fits).ok_or_else(wrong)?;
-    let largest = |outputs: &[f32]| {
-        if outputs.iter().any(|y| y.is_nan()) {
-            return None;
-        }
-        Some((1..outputs.len()).fold(0, |best, i| if outputs[i] > outputs[best] { i } else { best }))
+    let classes = shape[1];
+    let rank = |(at, (outputs, &label)): (usize, (&[f32], &usize))| {
+        let Some(&own) = outputs.get(label) else {
+            return Err(NnError::Label { index: first + at, label, outputs: classes });
+        };
+        let largest = (1..classes).fold(0, |best, i| if outputs[i] > outputs[best] { i } else { best });
+        let prediction = (!outputs.iter().any(|y| y.is_nan())).then_some(largest);
+        let above = outputs.iter().enumerate().filter(|(i, y)| **y > own || (**y == own && *i < label));
+        Ok(Rank { prediction, above: above.count() })
     };
-    Ok((values.chunks_exact(shape[1]).map(largest).collect(), shape[1]))
+    let ranks: Result<Vec<_>, _> = values.chunks_exact(classes).zip(labels).enumerate().map(rank).collect();
+    Ok((ranks?, classes))
 }
 
 /// Elements that a batch has at most, if it is more than one sample: 4 MiB of f32.

@@ -26,9 +26,9 @@ pub enum LayerChoice {
 /// A network with one kernel for each linear layer: ready to run. It clones cheaply.
 #[derive(Clone, Debug)]
 pub struct Executable {
-    network: Arc<Network>,
-    kernels: Arc<[Kernel]>,
-    backend: Arc<dyn ArrayBackend>,
+    pub(crate) network: Arc<Network>,
+    pub(crate) kernels: Arc<[Kernel]>,
+    pub(crate) backend: Arc<dyn ArrayBackend>,
 }
 
 /// What a run gave.
@@ -216,7 +216,11 @@ impl Executable {
     }
 }
 
-fn digital_kernel(layer: &Layer, reason: String, backend: &dyn ArrayBackend) -> Result<Kernel, NnError> {
+pub(crate) fn digital_kernel(
+    layer: &Layer,
+    reason: String,
+    backend: &dyn ArrayBackend,
+) -> Result<Kernel, NnError> {
     let error = |source| NnError::Crossbar { layer: layer.name.clone(), source: Box::new(source) };
     let layout = Layout::new(layer.groups, layer.rows, layer.columns, TileShape::Layer).map_err(error)?;
     // The devices of one tile a group lie in the order of the weights.

@@ -13,6 +13,9 @@ mod builder;
 mod error;
 mod evaluate;
 mod executable;
+mod folding;
+#[cfg(any(feature = "onnx", feature = "safetensors"))]
+mod half;
 mod layer;
 mod linear;
 mod math;
@@ -20,15 +23,26 @@ mod network;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod ops;
+mod plan;
+mod regression;
 mod run;
+#[cfg(feature = "save")]
+mod saved;
+#[cfg(feature = "safetensors")]
+mod state_dict;
 mod tensor;
 
 pub use builder::{Attribute, NetworkBuilder, NodeDescription};
 pub use error::NnError;
 pub use evaluate::{EvaluateOptions, Evaluation, Samples, evaluate};
 pub use executable::{Executable, LayerChoice, Outputs, record_inputs, relative_errors};
+pub use folding::{Folding, WeightSpread};
 pub use layer::Layer;
-pub use network::{Dimension, ElementType, ImportOptions, Inspection, Network, Port, Unsupported};
+pub use network::{Dimension, ElementType, ImportOptions, Inspection, Network, Port, Product, Unsupported};
+pub use plan::{Place, Plan, PlannedLayer};
+pub use regression::{Regression, regression};
+#[cfg(feature = "save")]
+pub use saved::Saved;
 pub use tensor::{Data, Tensor};
 
 pub use memtorch_map::ndarray;

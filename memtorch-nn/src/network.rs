@@ -4,7 +4,7 @@ use std::path::Path;
 #[cfg(feature = "onnx")]
 use crate::NnError;
 use crate::ops::Operator;
-use crate::{Data, Layer, Tensor};
+use crate::{Data, Folding, Layer, Tensor};
 
 /// How a model is imported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,20 +115,32 @@ pub struct Unsupported {
     pub operator: String,
 }
 
+/// A product of two values that both vary: no weights, so no layer. It stays digital.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Product {
+    /// The node's full name.
+    pub node: String,
+    /// Its operator.
+    pub operator: String,
+}
+
 /// A model as it is, whether it can be run or not.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Inspection {
     /// The linear layers.
     pub layers: Vec<Layer>,
+    /// The products that are no layers.
+    pub products: Vec<Product>,
     /// The nodes that cannot be run.
     pub unsupported: Vec<Unsupported>,
     /// The inputs.
     pub inputs: Vec<Port>,
     /// The outputs.
     pub outputs: Vec<Port>,
-    /// Full names of the BatchNormalization nodes that were merged into the layer before them.
-    pub folded: Vec<String>,
+    /// The BatchNormalization nodes that were merged into the layer before them.
+    pub folded: Vec<Folding>,
 }
 
 /// One operator with its place in the graph.
@@ -152,7 +164,7 @@ pub struct Network {
     pub(crate) layers: Vec<Layer>,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
-    pub(crate) folded: Vec<String>,
+    pub(crate) folded: Vec<Folding>,
     /// The numbers of the values of inputs and outputs.
     pub(crate) input_values: Vec<usize>,
     pub(crate) output_values: Vec<usize>,
@@ -194,6 +206,16 @@ impl Network {
         &self.layers
     }
 
+    /// The products of two values that both vary, which stay digital, as in attention.
+    pub fn products(&self) -> Vec<Product> {
+        let is_layer = |step: &&Step| self.layers.iter().any(|layer| layer.nodes.contains(&step.node));
+        let steps = self.steps.iter().filter(|step| crate::build::is_linear(&step.operator_name));
+        let products = steps.filter(|step| !is_layer(step));
+        products
+            .map(|step| Product { node: step.node.clone(), operator: step.operator_name.clone() })
+            .collect()
+    }
+
     /// The inputs.
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
@@ -204,8 +226,8 @@ impl Network {
         &self.outputs
     }
 
-    /// Full names of the BatchNormalization nodes that were merged into the layer before them.
-    pub fn folded(&self) -> &[String] {
+    /// The BatchNormalization nodes that were merged into the layer before them.
+    pub fn folded(&self) -> &[Folding] {
         &self.folded
     }
 }

@@ -9,7 +9,7 @@ use memtorch_crossbar::{FullScale, LinearConverter};
 use memtorch_map::Hardware;
 use memtorch_nn::{
     Attribute, Dimension, ElementType, EvaluateOptions, Evaluation, Executable, ImportOptions, LayerChoice,
-    Network, NetworkBuilder, NnError, NodeDescription, Port, Tensor, evaluate, relative_errors,
+    Network, NetworkBuilder, NnError, NodeDescription, Port, Tensor, evaluate, regression, relative_errors,
 };
 use memtorch_utils::Stream;
 
@@ -210,4 +210,94 @@ fn a_fixed_batch_is_kept() {
     let error =
         evaluate(&executable, &mut three, &[0; 3], &EvaluateOptions::default()).unwrap_err().to_string();
     assert!(error.contains("batch of 1") && error.contains('2'), "{error}");
+}
+
+#[test]
+fn the_five_largest_and_what_was_taken_for_what_are_counted() {
+    let network = single(NodeDescription::new("Identity", &["x"], &["y"]), 7, &[]);
+    let executable = Executable::digital(network, backend()).unwrap();
+    // The label's output has 0, 4, 4 (with an equal one before it), 5 and 6 others before it.
+    let rows = [
+        [9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        [5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -1.0],
+        [3.0, 3.0, 3.0, 3.0, 3.0, 0.0, 0.0],
+        [5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -1.0],
+        [f32::NEG_INFINITY; 7],
+    ];
+    // Only finite samples are fed: the last one says the same with the smallest numbers.
+    let values: Vec<f32> = rows.iter().flatten().map(|x| x.max(f32::MIN)).collect();
+    let mut images = Images::new(&[7], values);
+    let found = evaluate(&executable, &mut images, &[0, 4, 4, 5, 6], &options(2, 5)).unwrap();
+    assert_eq!((found.correct, found.top5, found.classes), (1, Some(3), 7));
+    let confusion = found.confusion(&[0, 4, 4, 5, 6]);
+    for ((label, class), count) in confusion.indexed_iter() {
+        let expected = match (label, class) {
+            (4, 0) => 2,
+            (0 | 5 | 6, 0) => 1,
+            _ => 0,
+        };
+        assert_eq!(*count, expected, "{label} {class}");
+    }
+}
+
+#[test]
+fn outputs_are_compared_with_real_numbers() {
+    let network = single(NodeDescription::new("Identity", &["x"], &["y"]), 2, &[]);
+    let executable = Executable::digital(network, backend()).unwrap();
+    let targets = [1.0, 2.0, 3.0, 5.0, -1.0, 0.0];
+    let outputs = [1.5, 2.0, 3.0, 4.0, 0.0, 0.5];
+    for batch in [1, 2, 3] {
+        let mut images = Images::new(&[2], outputs.to_vec());
+        let found = regression(&executable, &mut images, &targets, &options(batch, 3)).unwrap();
+        // By hand: differences 0.5, 0, 0, -1, 1, 0.5; the targets' mean is 5/3.
+        assert_eq!((found.samples, found.mean_squared_error, found.mean_absolute_error), (3, 2.5 / 6.0, 0.5));
+        let total: f64 = targets.iter().map(|t| (f64::from(*t) - 10.0 / 6.0).powi(2)).sum();
+        assert!((found.r2.unwrap() - (1.0 - 2.5 / total)).abs() < 1e-12);
+    }
+    let mut images = Images::new(&[2], outputs.to_vec());
+    let error = regression(&executable, &mut images, &targets[..5], &options(1, 3)).unwrap_err().to_string();
+    assert!(error.contains("5 targets for 3 samples"), "{error}");
+    let error = regression(&executable, &mut images, &targets[..3], &options(1, 3)).unwrap_err().to_string();
+    assert!(error.contains("1 for each"), "{error}");
+}
+
+/// examples/xor.safetensors was written by safetensors' own Python package from a PyTorch state dict.
+#[test]
+fn weights_are_taken_by_name_from_safetensors_files() {
+    let file = common::root().join("../examples/xor.safetensors");
+    let build = |first: &str| {
+        let mut builder = NetworkBuilder::new(17);
+        builder.safetensors(&file).unwrap();
+        let port =
+            |name: &str, n| Port::new(name, ElementType::F32, &[Dimension::Free(None), Dimension::Fixed(n)]);
+        let linear = |x: &str, layer: &str, y: &str| {
+            let (weight, bias) = (format!("{layer}.weight"), format!("{layer}.bias"));
+            NodeDescription::new("Gemm", &[x, &weight, &bias], &[y]).attribute("transB", Attribute::Whole(1))
+        };
+        builder.input(port("x", 2)).node(linear("x", first, "a"));
+        builder.node(NodeDescription::new("Tanh", &["a"], &["b"])).node(linear("b", "2", "y"));
+        builder.output(port("y", 1));
+        builder.build(&ImportOptions::default())
+    };
+    let network = Arc::new(build("0").unwrap());
+    let names: Vec<&str> = network.layers().iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!(names, ["0", "2"]);
+    let executable = Executable::digital(network, backend()).unwrap();
+    let x = Tensor::new(&[4, 2], vec![0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]).unwrap();
+    let y = executable.run(&[("x", x)]).unwrap().values.remove(0).1;
+    // It was trained to be the exclusive or, to a mean squared error of 2.2e-5.
+    for (y, expected) in y.as_f32().unwrap().iter().zip([0.0, 1.0, 1.0, 0.0]) {
+        assert!((y - expected).abs() < 0.02, "{y} {expected}");
+    }
+    let error = build("1").unwrap_err().to_string();
+    assert!(error.contains("1.weight"), "{error}");
+    let bytes = std::fs::read(&file).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.safetensors");
+    for end in [0, 4, 100, bytes.len() - 1] {
+        std::fs::write(&bad, &bytes[..end]).unwrap();
+        let error = NetworkBuilder::new(17).safetensors(&bad).unwrap_err().to_string();
+        assert!(error.contains("bad.safetensors"), "{error}");
+    }
+    assert!(NetworkBuilder::new(17).safetensors(folder.path().join("gone")).is_err());
 }

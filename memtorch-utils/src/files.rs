@@ -63,6 +63,32 @@ pub fn write_atomic(
     })
 }
 
+/// Sees that [`write_atomic`] will be able to write a file, before anything long is done for it. Nothing is
+/// left behind.
+///
+/// # Errors
+/// Whatever the system says.
+pub fn check_writable(path: impl AsRef<Path>) -> Result<(), FileError> {
+    let given = path.as_ref();
+    let fail = |source| FileError::new(given, source);
+    let mut place = given.to_owned();
+    if let Ok(there) = std::fs::metadata(given) {
+        if there.is_dir() {
+            return Err(fail(io::Error::new(io::ErrorKind::IsADirectory, "is a folder: expected a file")));
+        }
+        if !there.is_file() {
+            return OpenOptions::new().write(true).open(given).map(drop).map_err(fail);
+        }
+        place = std::fs::canonicalize(given).map_err(fail)?;
+    }
+    let Some(name) = place.file_name() else {
+        return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file")));
+    };
+    let (file, beside) = create_beside(&place, name).map_err(fail)?;
+    drop(file);
+    std::fs::remove_file(&beside).map_err(fail)
+}
+
 /// Creates a new file with a name of its own in the folder of `path`.
 fn create_beside(path: &Path, name: &std::ffi::OsStr) -> io::Result<(File, PathBuf)> {
     let process = std::process::id();
@@ -131,5 +157,12 @@ mod tests {
         let error = write_atomic(&path, |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("no/such/file"), "{error}");
         assert!(write_atomic("/", |_| Ok(())).is_err());
+        for bad in [path.as_path(), Path::new("/"), &std::env::temp_dir()] {
+            assert!(check_writable(bad).is_err(), "{}", bad.display());
+        }
+        let folder = folder("writable");
+        check_writable(folder.join("new.txt")).unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

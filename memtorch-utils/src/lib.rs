@@ -7,6 +7,8 @@ pub mod distribution;
 pub mod files;
 #[cfg(feature = "npy")]
 pub mod npy;
+#[cfg(feature = "npz")]
+pub mod npz;
 pub mod random;
 
 pub use distribution::{Distribution, DistributionError, Shape};

@@ -71,41 +71,17 @@ impl NpyArray {
     /// # Errors
     /// As [`NpyArray::read`], in words.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let not_npy = || "not a numpy array file: expected it to begin with \\x93NUMPY".to_owned();
-        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(not_npy)?;
-        let (&[major, _minor], rest) =
-            rest.split_first_chunk::<2>().ok_or("truncated after the magic bytes")?;
-        let (length, rest) = match major {
-            1 => {
-                let (length, rest) = rest.split_first_chunk::<2>().ok_or("truncated in the header")?;
-                (usize::from(u16::from_le_bytes(*length)), rest)
-            }
-            2 | 3 => {
-                let (length, rest) = rest.split_first_chunk::<4>().ok_or("truncated in the header")?;
-                (u32::from_le_bytes(*length) as usize, rest)
-            }
-            _ => return Err(format!("format version {major}: expected 1, 2 or 3")),
-        };
-        let header = rest.get(..length).ok_or_else(|| {
-            format!("a header of {length} bytes in a file with {} left: truncated", rest.len())
-        })?;
-        let header = std::str::from_utf8(header).map_err(|_| "the header is not text".to_owned())?;
-        let header = Header::parse(header)?;
-        let body = &rest[length..];
-        let too_large = || format!("shape {:?}: too large for any file", header.shape);
-        let count = header.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).ok_or_else(too_large)?;
-        let size = count.checked_mul(header.size).ok_or_else(too_large)?;
+        let (header, length) = Header::read(bytes)?;
+        let body = &bytes[length..];
+        let size = header.bytes()?;
         if body.len() != size {
+            let Header { shape, descriptor, .. } = &header;
+            let found = body.len();
             return Err(format!(
-                "{} bytes of data: expected {size} for shape {:?} of {}",
-                body.len(),
-                header.shape,
-                header.descriptor
+                "{found} bytes of data: expected {size} for shape {shape:?} of {descriptor}"
             ));
         }
         let data = header.decode(body)?;
-        let data =
-            if header.fortran && header.shape.len() > 1 { data.transposed(&header.shape) } else { data };
         Ok(Self { shape: header.shape, data })
     }
 
@@ -261,15 +237,114 @@ fn to_c_order<T: Copy>(fortran: &[T], shape: &[usize]) -> Vec<T> {
     result
 }
 
-/// The Python literal at the beginning of a file.
-struct Header {
+/// The order of the bytes of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Little,
+    Big,
+}
+
+/// The type of the elements of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    F32(Order),
+    F64(Order),
+    U8,
+    I32(Order),
+    I64(Order),
+    Bool,
+}
+
+impl Element {
+    fn parse(descriptor: &str) -> Result<Self, String> {
+        let wrong = |expected: &str| Err(format!("elements of type {descriptor}: expected {expected}"));
+        let order = match descriptor.chars().next() {
+            Some('>') => Order::Big,
+            Some('<' | '|' | '=') => Order::Little,
+            _ => return wrong("a byte order first"),
+        };
+        Ok(match &descriptor[1..] {
+            "f4" => Self::F32(order),
+            "f8" => Self::F64(order),
+            "u1" => Self::U8,
+            "i4" => Self::I32(order),
+            "i8" => Self::I64(order),
+            "b1" => Self::Bool,
+            _ => return wrong("f4, f8, u1, i4, i8 or b1"),
+        })
+    }
+
+    /// Bytes of an element.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Self::U8 | Self::Bool => 1,
+            Self::F32(_) | Self::I32(_) => 4,
+            Self::F64(_) | Self::I64(_) => 8,
+        }
+    }
+
+    /// Elements in the order of the bytes; what is less than one at the end is left out.
+    pub(crate) fn decode(self, body: &[u8]) -> Result<NpyData, String> {
+        fn each<const N: usize, T>(body: &[u8], order: Order, read: impl Fn([u8; N]) -> T) -> Vec<T> {
+            body.chunks_exact(N)
+                .map(|chunk| {
+                    let mut bytes = [0; N];
+                    bytes.copy_from_slice(chunk);
+                    if order == Order::Big {
+                        bytes.reverse();
+                    }
+                    read(bytes)
+                })
+                .collect()
+        }
+        Ok(match self {
+            Self::F32(order) => NpyData::F32(each(body, order, f32::from_le_bytes)),
+            Self::F64(order) => NpyData::F64(each(body, order, f64::from_le_bytes)),
+            Self::I32(order) => NpyData::I32(each(body, order, i32::from_le_bytes)),
+            Self::I64(order) => NpyData::I64(each(body, order, i64::from_le_bytes)),
+            Self::U8 => NpyData::U8(body.to_vec()),
+            Self::Bool => match body.iter().find(|b| **b > 1) {
+                None => NpyData::Bool(body.iter().map(|b| *b == 1).collect()),
+                Some(byte) => return Err(format!("{byte} among truth values: expected 0 or 1")),
+            },
+        })
+    }
+}
+
+/// What stands at the beginning of a file.
+pub(crate) struct Header {
     descriptor: String,
-    size: usize,
-    fortran: bool,
-    shape: Vec<usize>,
+    pub(crate) element: Element,
+    pub(crate) fortran: bool,
+    pub(crate) shape: Vec<usize>,
 }
 
 impl Header {
+    /// The header of a file, of which these are the first bytes, and its length.
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Self, usize), String> {
+        let not_npy = || "not a numpy array file: expected it to begin with \\x93NUMPY".to_owned();
+        let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(not_npy)?;
+        let (&[major, _minor], rest) =
+            rest.split_first_chunk::<2>().ok_or("truncated after the magic bytes")?;
+        let (length, rest) = match major {
+            1 => {
+                let (length, rest) = rest.split_first_chunk::<2>().ok_or("truncated in the header")?;
+                (usize::from(u16::from_le_bytes(*length)), rest)
+            }
+            2 | 3 => {
+                let (length, rest) = rest.split_first_chunk::<4>().ok_or("truncated in the header")?;
+                (u32::from_le_bytes(*length) as usize, rest)
+            }
+            _ => return Err(format!("format version {major}: expected 1, 2 or 3")),
+        };
+        let header = rest.get(..length).ok_or_else(|| {
+            format!("a header of {length} bytes in a file with {} left: truncated", rest.len())
+        })?;
+        let header = std::str::from_utf8(header).map_err(|_| "the header is not text".to_owned())?;
+        Ok((Self::parse(header)?, bytes.len() - rest.len() + length))
+    }
+
+    /// The Python literal.
     fn parse(text: &str) -> Result<Self, String> {
         let value = |key: &str| {
             let at = text.find(&format!("'{key}'")).or_else(|| text.find(&format!("\"{key}\"")))?;
@@ -282,17 +357,7 @@ impl Header {
             .and_then(|quote| descriptor[1..].split_once(quote))
             .map(|(descriptor, _)| descriptor.to_owned())
             .ok_or("elements of a compound type: expected numbers")?;
-        let size = match descriptor.get(1..) {
-            Some("f4" | "i4") => 4,
-            Some("f8" | "i8") => 8,
-            Some("u1" | "b1") => 1,
-            _ => {
-                return Err(format!("elements of type {descriptor}: expected f4, f8, u1, i4, i8 or b1"));
-            }
-        };
-        if !descriptor.starts_with(['<', '>', '|', '=']) {
-            return Err(format!("elements of type {descriptor}: expected a byte order first"));
-        }
+        let element = Element::parse(&descriptor)?;
         let order = value("fortran_order").ok_or_else(|| missing("fortran_order"))?;
         let fortran = match order {
             _ if order.starts_with("True") => true,
@@ -306,34 +371,37 @@ impl Header {
             let size = part.parse().map_err(|_| format!("`{part}` in the shape: expected a whole number"))?;
             shape.push(size);
         }
-        Ok(Self { descriptor, size, fortran, shape })
+        Ok(Self { descriptor, element, fortran, shape })
     }
 
-    fn decode(&self, body: &[u8]) -> Result<NpyData, String> {
-        let big = self.descriptor.starts_with('>');
-        fn each<const N: usize, T>(body: &[u8], big: bool, read: impl Fn([u8; N]) -> T) -> Vec<T> {
-            body.chunks_exact(N)
-                .map(|chunk| {
-                    let mut bytes = [0; N];
-                    bytes.copy_from_slice(chunk);
-                    if big {
-                        bytes.reverse();
-                    }
-                    read(bytes)
-                })
-                .collect()
+    /// How many bytes the elements take.
+    pub(crate) fn bytes(&self) -> Result<usize, String> {
+        let count = self.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let bytes = count.and_then(|count| count.checked_mul(self.element.size()));
+        bytes.ok_or_else(|| format!("shape {:?}: too large for any file", self.shape))
+    }
+
+    /// The index of an element by its place in the file.
+    #[cfg(feature = "datasets")]
+    pub(crate) fn index(&self, mut place: usize) -> Vec<usize> {
+        let mut index = vec![0; self.shape.len()];
+        let mut set = |axis: usize| {
+            index[axis] = place % self.shape[axis];
+            place /= self.shape[axis];
+        };
+        if self.fortran {
+            (0..self.shape.len()).for_each(&mut set);
+        } else {
+            (0..self.shape.len()).rev().for_each(&mut set);
         }
-        Ok(match &self.descriptor[1..] {
-            "f4" => NpyData::F32(each(body, big, f32::from_le_bytes)),
-            "f8" => NpyData::F64(each(body, big, f64::from_le_bytes)),
-            "i4" => NpyData::I32(each(body, big, i32::from_le_bytes)),
-            "i8" => NpyData::I64(each(body, big, i64::from_le_bytes)),
-            "u1" => NpyData::U8(body.to_vec()),
-            _ => match body.iter().find(|b| **b > 1) {
-                None => NpyData::Bool(body.iter().map(|b| *b == 1).collect()),
-                Some(byte) => return Err(format!("{byte} among truth values: expected 0 or 1")),
-            },
-        })
+        index
+    }
+
+    /// All elements in C order.
+    pub(crate) fn decode(&self, body: &[u8]) -> Result<NpyData, String> {
+        let data = self.element.decode(body)?;
+        let turned = self.fortran && self.shape.len() > 1;
+        Ok(if turned { data.transposed(&self.shape) } else { data })
     }
 }
 

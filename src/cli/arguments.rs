@@ -72,6 +72,9 @@ pub(crate) struct Run {
     /// Folder for results.json, layers.csv, experiment.toml and run.json
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// File for the programmed network (.npz), for infer --load
+    #[arg(long, value_name = "F.npz")]
+    pub(crate) save: Option<PathBuf>,
     /// Only the first N samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
@@ -170,8 +173,9 @@ pub(crate) struct Search {
 
 #[derive(Debug, Args)]
 pub(crate) struct Infer {
-    /// Network (.onnx)
-    pub(crate) model: PathBuf,
+    /// Network (.onnx); with --load it may be left out
+    #[arg(required_unless_present = "load")]
+    pub(crate) model: Option<PathBuf>,
     /// Input array, with the input's name where there are several
     #[arg(long, value_name = "[NAME=]X.npy", required = true)]
     pub(crate) input: Vec<String>,
@@ -181,14 +185,21 @@ pub(crate) struct Infer {
     /// Experiment whose hardware the layers run on; without it they run digitally
     #[arg(long, value_name = "E.toml")]
     pub(crate) experiment: Option<PathBuf>,
+    /// Programmed network that run --save wrote
+    #[arg(long, value_name = "F.npz", conflicts_with_all = ["experiment", "set", "seed"])]
+    pub(crate) load: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) compute: Compute,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// Network (.onnx)
-    pub(crate) model: PathBuf,
+    /// Network (.onnx); with --experiment it may be left out
+    #[arg(required_unless_present = "experiment")]
+    pub(crate) model: Option<PathBuf>,
+    /// Experiment whose plan is shown: where each layer will be, and what stays digital and why
+    #[arg(long, value_name = "E.toml", conflicts_with_all = ["tile", "scheme"])]
+    pub(crate) experiment: Option<PathBuf>,
     /// Size of a tile, as 128x128, or layer
     #[arg(long, value_name = "ROWSxCOLUMNS", default_value = "128x128")]
     pub(crate) tile: String,

@@ -16,7 +16,7 @@ use crate::{Error, Registry};
 pub(crate) fn backend(name: &str, registry: &Registry) -> Result<Arc<dyn ArrayBackend>, Error> {
     let Some(entry) = registry.backends().iter().find(|entry| entry.name == name) else {
         let names: Vec<&str> = registry.backends().iter().map(|entry| entry.name).collect();
-        return Err(Error::argument("--backend", name, format!("one of {}", names.join(", "))));
+        return Err(Error::usage("--backend", name, format!("one of {}", names.join(", "))));
     };
     Ok((entry.open)()?)
 }

@@ -3,51 +3,33 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memtorch_nn::{Data, ElementType, Executable, Port, Tensor, record_inputs};
+use memtorch_crossbar::ArrayBackend;
+use memtorch_nn::{Data, ElementType, Executable, Network, NnError, Port, Saved, Tensor, record_inputs};
 use memtorch_utils::config::{Table, Value};
+use memtorch_utils::files::check_writable;
 use memtorch_utils::npy::{NpyArray, NpyData};
 
 use super::arguments::Infer;
-use super::context;
+use super::{context, saved};
 use crate::evaluation::{Images, calibrating, data_set};
 use crate::experiment::{Document, Experiment};
 use crate::{Error, Registry};
 
 pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Error> {
-    let experiment = experiment(arguments, registry)?;
     let backend = context::backend(&arguments.compute.backend, registry)?;
-    let fold = match &experiment {
-        Some(experiment) => experiment.network()?.1,
-        None => false,
-    };
-    let network = Arc::new(context::import(&arguments.model, fold)?);
+    let source = Source::open(arguments, registry)?;
+    let network = source.network.clone();
     let inputs = named(&arguments.input, "--input", network.inputs())?;
     let outputs = named(&arguments.out, "--out", network.outputs())?;
     let mut tensors = Vec::new();
     for (port, path) in &inputs {
         tensors.push((port.name.as_str(), read(port, path)?));
     }
+    for (_, path) in &outputs {
+        check_writable(path)?;
+    }
     let values = context::with_threads(arguments.compute.threads, || {
-        let fail = |source| context::network(&arguments.model, source);
-        let executable = match &experiment {
-            None => Executable::digital(network.clone(), backend.clone()).map_err(fail)?,
-            Some(experiment) => {
-                let plans = experiment.plan(network.layers(), registry)?;
-                let choices = plans.iter().map(|plan| plan.choice()).collect();
-                let inputs = match calibrating(&plans) {
-                    0 => Vec::new(),
-                    count => {
-                        let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
-                        let set = data_set(experiment)?;
-                        record_inputs(&digital, &mut Images::all(&set), count).map_err(fail)?
-                    }
-                };
-                let stream = experiment.stream();
-                Executable::with_inputs(network.clone(), choices, stream, backend.clone(), &inputs)
-                    .map_err(|error| experiment.locate(error, &arguments.model, network.layers()))?
-            }
-        };
-        executable.run(&tensors).map_err(fail)
+        source.executable(backend.clone(), registry)?.run(&tensors).map_err(|error| source.fail(error))
     })?;
     for (port, path) in outputs {
         let value = values.values.iter().find(|(name, _)| *name == port.name);
@@ -56,6 +38,66 @@ pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Erro
         }
     }
     Ok(())
+}
+
+/// A network, and what its layers run on.
+struct Source {
+    /// The file with the network.
+    file: PathBuf,
+    network: Arc<Network>,
+    /// The hardware; absent where all layers are digital.
+    experiment: Option<Experiment>,
+    /// The programmed network, where there is one already.
+    saved: Option<Saved>,
+}
+
+impl Source {
+    fn open(arguments: &Infer, registry: &Registry) -> Result<Self, Error> {
+        if let Some(path) = &arguments.load {
+            let loaded = saved::read(path, arguments.model.as_deref(), registry)?;
+            return Ok(Self {
+                file: path.clone(),
+                network: loaded.network,
+                experiment: Some(loaded.experiment),
+                saved: Some(loaded.saved),
+            });
+        }
+        let experiment = experiment(arguments, registry)?;
+        let fold = match &experiment {
+            Some(experiment) => experiment.network()?.1,
+            None => false,
+        };
+        let file = arguments.model.clone().unwrap_or_default();
+        let network = Arc::new(context::import(&file, fold)?);
+        Ok(Self { file, network, experiment, saved: None })
+    }
+
+    fn executable(&self, backend: Arc<dyn ArrayBackend>, registry: &Registry) -> Result<Executable, Error> {
+        let network = self.network.clone();
+        let Some(experiment) = &self.experiment else {
+            return Executable::digital(network, backend).map_err(|error| self.fail(error));
+        };
+        let plans = experiment.plan(network.layers(), registry)?;
+        let choices = plans.iter().map(|plan| plan.choice()).collect();
+        let stream = experiment.stream();
+        if let Some(saved) = &self.saved {
+            return saved.restore(network, choices, stream, backend).map_err(|error| self.fail(error));
+        }
+        let inputs = match calibrating(&plans) {
+            0 => Vec::new(),
+            count => {
+                let fail = |error| self.fail(error);
+                let digital = Executable::digital(network.clone(), backend.clone()).map_err(fail)?;
+                record_inputs(&digital, &mut Images::all(&data_set(experiment)?), count).map_err(fail)?
+            }
+        };
+        Executable::with_inputs(network.clone(), choices, stream, backend, &inputs)
+            .map_err(|error| experiment.locate(error, &self.file, network.layers()))
+    }
+
+    fn fail(&self, error: NnError) -> Error {
+        context::network(&self.file, error)
+    }
 }
 
 /// The experiment, if one is given; its network is the one on the command line.
@@ -76,7 +118,8 @@ fn experiment(arguments: &Infer, registry: &Registry) -> Result<Option<Experimen
         Some(Value::Table(model)) => model.clone(),
         _ => Table::new(),
     };
-    model.insert("onnx", Value::Text(arguments.model.display().to_string()));
+    let file = arguments.model.as_deref().unwrap_or(Path::new(""));
+    model.insert("onnx", Value::Text(file.display().to_string()));
     document.table.insert("model", Value::Table(model));
     Experiment::resolve(document, registry).map(Some)
 }

@@ -12,6 +12,7 @@ mod inspect;
 mod plot;
 mod program;
 mod run;
+mod saved;
 mod search;
 mod sweep;
 
@@ -40,7 +41,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Err(error) => {
             let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
             let _ = writeln!(std::io::stderr(), "error: {line}");
-            ExitCode::FAILURE
+            if matches!(error, Error::Usage { .. }) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use memtorch_crossbar::ArrayBackend;
 use memtorch_utils::config::{Table, Value};
-use memtorch_utils::files::{FileError, write_atomic};
+use memtorch_utils::files::{FileError, check_writable, write_atomic};
 
 use super::arguments::{Compute, Run};
-use super::{context, print};
+use super::{context, print, saved};
 use crate::evaluation::{Seconds, Workload};
 use crate::experiment::{Document, Experiment};
-use crate::report::{RunReport, layers_csv, results_json, table};
+use crate::report::{RunReport, confusion_csv, layers_csv, results_json, table};
 use crate::sweep::Sweep;
 use crate::{Error, Registry};
 
@@ -31,6 +31,7 @@ pub(crate) fn execute(arguments: &Run, registry: &Registry) -> Result<(), Error>
     let output = Output {
         input: &arguments.input,
         folder: arguments.out.as_deref(),
+        save: arguments.save.as_deref(),
         json: arguments.json,
         head: assumed.map(|what| format!("{what}\n\n")).unwrap_or_default(),
     };
@@ -41,6 +42,8 @@ pub(crate) fn execute(arguments: &Run, registry: &Registry) -> Result<(), Error>
 pub(crate) struct Output<'a> {
     pub(crate) input: &'a Path,
     pub(crate) folder: Option<&'a Path>,
+    /// A file for the programmed network.
+    pub(crate) save: Option<&'a Path>,
     pub(crate) json: bool,
     /// What stands above the table.
     pub(crate) head: String,
@@ -53,13 +56,17 @@ pub(crate) fn single(
     registry: &Registry,
     output: &Output<'_>,
 ) -> Result<(), Error> {
+    let backend = context::backend(&options.backend, registry)?;
     if let Some(folder) = output.folder {
         prepare(folder)?;
     }
-    let backend = context::backend(&options.backend, registry)?;
+    if let Some(file) = output.save {
+        check_writable(file)?;
+    }
     let started = Instant::now();
-    let (report, times) =
-        context::with_threads(options.threads, || compute(experiment, registry, backend.clone()))?;
+    let (report, times) = context::with_threads(options.threads, || {
+        compute(experiment, registry, backend.clone(), output.save)
+    })?;
     if let Some(folder) = output.folder {
         let run = record(folder, output.input, options, experiment, &times, started)?;
         write_files(folder, experiment, registry, &report, &run)?;
@@ -142,6 +149,7 @@ fn compute(
     experiment: &Experiment,
     registry: &Registry,
     backend: Arc<dyn ArrayBackend>,
+    save: Option<&Path>,
 ) -> Result<(RunReport, Times), Error> {
     let clock = Instant::now();
     let workload = Workload::open(experiment, backend)?;
@@ -154,6 +162,9 @@ fn compute(
     let digital = workload.digital(&tell)?;
     let digital_time = clock.elapsed().as_secs_f64();
     let (report, seconds) = workload.memristive(&programmed, &digital, &tell)?;
+    if let Some(file) = save {
+        saved::write(file, programmed.executable(), experiment, registry, &report)?;
+    }
     let Seconds { program, memristive, .. } = seconds;
     Ok((report, Times { load, program, digital: digital_time, memristive }))
 }
@@ -201,6 +212,7 @@ fn write_files(
     let files = [
         ("experiment.toml", experiment.to_toml(registry)?),
         ("layers.csv", layers_csv(&report.layers)),
+        ("confusion.csv", confusion_csv(&report.confusion)),
         ("run.json", format!("{run:#}\n")),
         // Last: where it is, all is there.
         ("results.json", results_json(report)),

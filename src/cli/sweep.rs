@@ -55,6 +55,7 @@ fn one(arguments: &Sweep, point: usize, points: &Points, registry: &Registry) ->
     let setting = points.setting(point);
     let output = Output {
         input: &arguments.input,
+        save: None,
         folder: Some(&arguments.out),
         json: arguments.json,
         head: format!("point {point}, repeat {repeat}: {setting}\n\n"),

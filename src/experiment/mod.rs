@@ -13,7 +13,6 @@ mod resolve;
 pub mod schema;
 pub(crate) mod schemes;
 mod template;
-mod unavailable;
 mod write;
 
 pub use build::LayerHardware;

@@ -8,7 +8,7 @@ use memtorch_utils::config::{self, ConfigError, Default as Preset, Field, Table,
 use memtorch_utils::datasets;
 
 use super::document::{Document, join};
-use super::{schema, unavailable};
+use super::schema;
 use crate::{Error, Registry};
 
 /// The sections that make the hardware of a layer, as they were written or overridden.
@@ -117,10 +117,6 @@ impl Experiment {
                 return Err(document.error(ConfigError::value(key, "\"\"", "the path of a file")));
             }
         }
-        if let Some((key, value, feature)) = data.as_ref().and_then(|data| unavailable::find("data", data)) {
-            let (key, value) = (format!("data.{key}"), value.to_string());
-            return Err(Error::Unavailable { origin: document.origin(&key), key, value, feature });
-        }
         let mut sections = Sections::default();
         for name in schema::LAYER_SECTIONS {
             if let Some(written) = section(name) {
@@ -206,11 +202,6 @@ impl Experiment {
     /// As [`Experiment::resolve`].
     pub fn complete(&self, sections: &Sections, registry: &Registry) -> Result<Complete, Error> {
         let fail = |e: ConfigError| self.wrong(sections, e);
-        for name in schema::LAYER_SECTIONS {
-            if let Some((key, value, feature)) = unavailable::find(name, &sections.table(name)) {
-                return Err(self.unavailable(sections, &format!("{name}.{key}"), &value, feature));
-            }
-        }
         let device = sections.table("device");
         let Some(model) = device.get("model") else {
             let names: Vec<_> = registry.devices().iter().map(|entry| entry.name).collect();
@@ -330,11 +321,6 @@ impl Experiment {
             *key = path;
         }
         self.document.error(source)
-    }
-
-    fn unavailable(&self, sections: &Sections, key: &str, value: &Value, feature: &'static str) -> Error {
-        let key = sections.written(key);
-        Error::Unavailable { origin: self.document.origin(&key), key, value: value.to_string(), feature }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{LayerReport, RunReport};
+use super::{Confusion, LayerReport, RunReport};
 
 /// `results.json`: equal runs give equal bytes.
 pub fn results_json(report: &RunReport) -> String {
@@ -53,6 +53,15 @@ pub fn layers_csv(layers: &[LayerReport]) -> String {
             text.push_str(&format!(",{missed},{pulses},{time},{energy}"));
         }
         text.push('\n');
+    }
+    text
+}
+
+/// `confusion.csv`: how many samples of each label were taken for each class; pairs without any are left out.
+pub fn confusion_csv(rows: &[Confusion]) -> String {
+    let mut text = String::from("path,label,predicted,samples\n");
+    for Confusion { path, label, predicted, samples } in rows {
+        text.push_str(&format!("{path},{label},{predicted},{samples}\n"));
     }
     text
 }

@@ -6,22 +6,15 @@ mod files;
 pub(crate) mod html;
 mod layer;
 pub mod picture;
+mod score;
 mod table;
 
 pub(crate) use files::quoted;
-pub use files::{layers_csv, results_json};
+pub use files::{confusion_csv, layers_csv, results_json};
 pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports};
+pub use score::{Confusion, Found, OutputError, Score};
 pub(crate) use table::align;
 pub use table::table;
-
-/// Right answers of one path.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Score {
-    /// Samples that are right.
-    pub correct: usize,
-    /// Their share, 0 to 1.
-    pub accuracy: f64,
-}
 
 /// Everything that a run found and that the seed decides: no times, no paths.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -36,10 +29,13 @@ pub struct RunReport {
     pub digital: Score,
     /// The memristive path.
     pub memristive: Score,
-    /// Share of samples for which both predict the same.
+    /// Share of samples for which both predict the same; not a number for a regression.
     pub agreement: f64,
     /// The layers in the order of the network.
     pub layers: Vec<LayerReport>,
+    /// What was taken for what, for `confusion.csv`; empty for a regression.
+    #[serde(skip)]
+    pub confusion: Vec<Confusion>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }

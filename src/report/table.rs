@@ -1,22 +1,22 @@
 //! What a person reads first.
 
-use super::{LayerReport, RunReport};
+use super::{LayerReport, RunReport, Score};
 
 /// The report as text of at most about 110 columns.
 pub fn table(report: &RunReport) -> String {
     let mut text = String::new();
     let (digital, memristive) = (report.digital, report.memristive);
-    let score = |name: &str, correct: usize, accuracy: f64| {
-        format!("{name:<12}{:>7.2} %   {correct} of {} right", 100.0 * accuracy, report.samples)
-    };
-    text.push_str(&format!("{}\n", score("digital", digital.correct, digital.accuracy)));
-    text.push_str(&format!("{}\n", score("memristive", memristive.correct, memristive.accuracy)));
-    let change = 100.0 * (memristive.accuracy - digital.accuracy);
-    text.push_str(&format!(
-        "{:<12}{change:>+7.2} points, both predict the same for {:.2} %\n\n",
-        "change",
-        100.0 * report.agreement
-    ));
+    text.push_str(&score("digital", &digital, report.samples));
+    text.push_str(&score("memristive", &memristive, report.samples));
+    if digital.error.is_none() {
+        let change = 100.0 * (memristive.accuracy - digital.accuracy);
+        text.push_str(&format!(
+            "{:<12}{change:>+7.2} points, both predict the same for {:.2} %\n",
+            "change",
+            100.0 * report.agreement
+        ));
+    }
+    text.push('\n');
     text.push_str(&layers(&report.layers));
     text.push_str(&programming(&report.layers));
     let steps = steps(&report.layers);
@@ -31,6 +31,19 @@ pub fn table(report: &RunReport) -> String {
         text.push('\n');
     }
     text
+}
+
+/// How good one path is.
+fn score(name: &str, score: &Score, samples: usize) -> String {
+    if let Some(error) = score.error {
+        let r2 = error.r2.map_or(String::new(), |r2| format!(", r2 {r2:.5}"));
+        let (squared, absolute) = (error.mean_squared, error.mean_absolute);
+        return format!(
+            "{name:<12}mean squared error {squared:.4e}, mean absolute error {absolute:.4e}{r2}\n"
+        );
+    }
+    let top5 = score.top5_accuracy.map_or(String::new(), |share| format!(", top 5 {:.2} %", 100.0 * share));
+    format!("{name:<12}{:>7.2} %   {} of {samples} right{top5}\n", 100.0 * score.accuracy, score.correct)
 }
 
 fn layers(layers: &[LayerReport]) -> String {

@@ -98,6 +98,7 @@ impl MappedMatrix {
         }
         report.full_scale = Some(made.full_scale);
         self.converters = Arc::new(made.converters);
+        self.full_scales = Arc::new(made.full_scales);
         Ok(())
     }
 

@@ -4,13 +4,13 @@ use super::order::{Graph, Pending};
 use crate::attributes::Attributes;
 use crate::ops::{self, Fault, Inputs, Making, Refusal};
 use crate::run::Run;
-use crate::{Attribute, NnError, Tensor, Unsupported};
+use crate::{Attribute, Folding, NnError, Tensor, Unsupported, WeightSpread};
 
 /// Elements that constants computed here may have in all.
 const MOST_FOLDED: usize = 1 << 28;
 
 /// Operators whose nodes become layers if their weights never change.
-fn is_linear(operator: &str) -> bool {
+pub(crate) fn is_linear(operator: &str) -> bool {
     matches!(operator, "Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "RNN" | "LSTM" | "GRU")
 }
 
@@ -110,11 +110,11 @@ fn fold(graph: &mut Graph, node: &Pending) -> Result<usize, NnError> {
 }
 
 /// Merges each BatchNormalization into the convolution or Gemm before it, where it is the only one that
-/// uses its output. Gives back the names of the nodes that are gone.
+/// uses its output. Gives back the nodes that are gone, and what that did to weights.
 ///
 /// # Errors
 /// Parameters that do not fit.
-pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<String>, NnError> {
+pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<Folding>, NnError> {
     let uses = graph.uses();
     let mut gone = Vec::new();
     let mut i = 0;
@@ -129,9 +129,10 @@ pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<String>, NnError> {
             None
         };
         if let Some(before) = before
-            && merge(graph, before, i)?
+            && let Some(folding) = merge(graph, before, i)?
         {
-            gone.push(graph.nodes.remove(i).description.name().to_owned());
+            graph.nodes.remove(i);
+            gone.push(folding);
         } else {
             i += 1;
         }
@@ -140,7 +141,7 @@ pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<String>, NnError> {
 }
 
 /// Merges node `after` into node `before`, if both are of the kind that can be.
-fn merge(graph: &mut Graph, before: usize, after: usize) -> Result<bool, NnError> {
+fn merge(graph: &mut Graph, before: usize, after: usize) -> Result<Option<Folding>, NnError> {
     let (layer, norm) = (&graph.nodes[before], &graph.nodes[after]);
     let whole = |name: &str| match layer.description.attributes.iter().find(|(n, _)| n == name) {
         Some((_, Attribute::Whole(n))) => *n,
@@ -150,20 +151,20 @@ fn merge(graph: &mut Graph, before: usize, after: usize) -> Result<bool, NnError
         Some((_, Attribute::Real(x))) => *x == 1.0,
         _ => true,
     };
-    let Some(weights) = graph.constant(layer, 1) else { return Ok(false) };
+    let Some(weights) = graph.constant(layer, 1) else { return Ok(None) };
     // The axis of the weights along which the outputs lie.
     let axis = match layer.description.operator.as_str() {
         "Conv" => 0,
         "Gemm" if plain("alpha") && plain("beta") => usize::from(whole("transB") == 0),
-        _ => return Ok(false),
+        _ => return Ok(None),
     };
     let parameters: Option<Vec<&Tensor>> = (1..5).map(|k| graph.constant(norm, k)).collect();
-    let Some(parameters) = parameters else { return Ok(false) };
+    let Some(parameters) = parameters else { return Ok(None) };
     let bias = graph.constant(layer, 2);
     if bias.is_none() && layer.inputs.get(2).copied().flatten().is_some() {
-        return Ok(false);
+        return Ok(None);
     }
-    let Some(&outputs) = weights.shape().get(axis) else { return Ok(false) };
+    let Some(&outputs) = weights.shape().get(axis) else { return Ok(None) };
     let slices: Option<Vec<&[f32]>> =
         parameters.iter().map(|p| p.as_f32().filter(|p| p.len() == outputs)).collect();
     let Some(&[scale, shift, mean, variance]) = slices.as_deref() else {
@@ -171,7 +172,7 @@ fn merge(graph: &mut Graph, before: usize, after: usize) -> Result<bool, NnError
     };
     let bias = match bias.map(|bias| bias.as_f32().filter(|b| b.len() == outputs)) {
         Some(Some(bias)) => bias.to_vec(),
-        Some(None) => return Ok(false),
+        Some(None) => return Ok(None),
         None => vec![0.0; outputs],
     };
     let epsilon = match norm.description.attributes.iter().find(|(n, _)| n == "epsilon") {
@@ -181,9 +182,16 @@ fn merge(graph: &mut Graph, before: usize, after: usize) -> Result<bool, NnError
     let line = ops::normalise::batch_norm_line([scale, shift, mean, variance], epsilon);
     let bias = bias.iter().zip(&line).map(|(&b, (f, c))| (f64::from(b) * f + c) as f32).collect();
     let inner: usize = weights.shape()[axis + 1..].iter().product();
-    let Some(values) = weights.as_f32() else { return Ok(false) };
+    let Some(values) = weights.as_f32() else { return Ok(None) };
     let scaled = |(i, &w): (usize, &f32)| (f64::from(w) * line[i / inner.max(1) % outputs].0) as f32;
-    let merged = values.iter().enumerate().map(scaled).collect();
+    let merged: Vec<f32> = values.iter().enumerate().map(scaled).collect();
+    let channel = |i: usize| i / inner.max(1) % outputs;
+    let folding = Folding {
+        node: norm.description.name().to_owned(),
+        layer: layer.description.name().to_owned(),
+        before: WeightSpread::new(values, outputs, channel),
+        after: WeightSpread::new(&merged, outputs, channel),
+    };
     let why = |why| NnError::Format(why);
     let merged = Tensor::new(weights.shape(), merged).map_err(why)?;
     let bias = Tensor::new(&[outputs], bias).map_err(why)?;
@@ -197,5 +205,5 @@ fn merge(graph: &mut Graph, before: usize, after: usize) -> Result<bool, NnError
     layer.inputs[1] = Some(weights);
     layer.inputs[2] = Some(bias);
     layer.outputs = vec![output];
-    Ok(true)
+    Ok(Some(folding))
 }

@@ -4,6 +4,7 @@ mod fold;
 mod layers;
 mod order;
 
+pub(crate) use fold::is_linear;
 pub(crate) use layers::{Found, Layers};
 
 use crate::linear::{self, Linear};

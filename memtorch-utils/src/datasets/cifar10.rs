@@ -1,77 +1,86 @@
 //! The binary version of CIFAR-10: records of a label and 3 x 32 x 32 bytes.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Raw, Samples, read_maybe_gzip};
+use super::source::{Records, Stream};
+use super::{DataError, Samples, Targets};
 use crate::files::FileError;
+use crate::npy::Element;
 
-const IMAGE: usize = 3 * 32 * 32;
+const RECORD: usize = 1 + 3 * 32 * 32;
 const TEST: &str = "test_batch.bin";
-/// Far more than all of CIFAR-10.
-const LIMIT: u64 = 1 << 30;
 
-pub(super) fn read(path: &Path) -> Result<Samples, DataError> {
-    let mut images = Vec::new();
-    let mut labels = Vec::new();
-    for (name, bytes) in batches(path)? {
-        let wrong = |what: String| Err(DataError::Format { file: name.clone(), what });
-        if bytes.is_empty() || bytes.len() % (IMAGE + 1) != 0 {
-            return wrong(format!(
-                "{} bytes: expected a multiple of 3073, the records of CIFAR-10",
-                bytes.len()
-            ));
-        }
-        for (index, record) in bytes.chunks_exact(IMAGE + 1).enumerate() {
-            if record[0] > 9 {
-                return wrong(format!("label {index} is {}: expected 0 to 9", record[0]));
-            }
-            labels.push(u32::from(record[0]));
-            images.extend_from_slice(&record[1..]);
-        }
-    }
-    Ok(Samples { raw: Raw::Bytes(images), shape: vec![3, 32, 32], labels })
+/// The records of one batch: its name, where they are, and how many bytes they have, if that is known.
+struct Batch {
+    name: PathBuf,
+    stream: Stream,
+    length: Option<u64>,
 }
 
-/// Names and bytes of the batches: one file, those of a folder, or those of an archive.
-fn batches(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, DataError> {
+pub(super) fn read(path: &Path) -> Result<Samples, DataError> {
+    let mut parts = Vec::new();
+    let mut labels = Vec::new();
+    for Batch { name, stream, length } in batches(path)? {
+        let wrong = |what: String| DataError::Format { file: name.clone(), what };
+        let first = labels.len();
+        let mut seen = 0u64;
+        let mut visit = |bytes: &[u8]| {
+            // Labels are where a record begins.
+            let skip = (RECORD as u64 - seen % RECORD as u64) % RECORD as u64;
+            labels.extend(bytes.iter().skip(skip as usize).step_by(RECORD).map(|label| u32::from(*label)));
+            seen += bytes.len() as u64;
+            Ok(())
+        };
+        stream.walk(length, &mut visit)?;
+        if seen == 0 || seen % RECORD as u64 != 0 {
+            return Err(wrong(format!(
+                "{seen} bytes: expected a multiple of {RECORD}, the records of CIFAR-10"
+            )));
+        }
+        if let Some(index) = labels[first..].iter().position(|label| *label > 9) {
+            return Err(wrong(format!("label {index} is {}: expected 0 to 9", labels[first + index])));
+        }
+        parts.push((stream, labels.len() - first));
+    }
+    let source = Records { parts, size: RECORD, skipped: 1, element: Element::U8 };
+    let shape = vec![3, 32, 32];
+    Ok(Samples { source: Box::new(source), reals: false, shape, targets: Targets::Classes(labels) })
+}
+
+/// The batches: one file, those of a folder, or those of an archive.
+fn batches(path: &Path) -> Result<Vec<Batch>, DataError> {
     let mut batches = Vec::new();
     for file in files(path)? {
-        let bytes = read_maybe_gzip(&file, LIMIT)?;
+        let stream = Stream::open(&file)?;
         // A tar archive says so in its first block.
-        if bytes.get(257..262) == Some(b"ustar") {
-            batches.extend(archived(&file, &bytes)?);
+        if stream.head(512)?.get(257..262) == Some(b"ustar") {
+            batches.extend(archived(&file, &stream)?);
         } else {
-            batches.push((file, bytes));
+            batches.push(Batch { name: file, stream, length: None });
         }
     }
     Ok(batches)
 }
 
 /// The batches of an archive, as CIFAR-10 is distributed.
-fn archived(path: &Path, bytes: &[u8]) -> Result<Vec<(PathBuf, Vec<u8>)>, DataError> {
-    let damaged = |error: std::io::Error| DataError::Format {
-        file: path.to_owned(),
-        what: format!("damaged archive ({error})"),
-    };
+fn archived(path: &Path, stream: &Stream) -> Result<Vec<Batch>, DataError> {
+    let damaged = |error: std::io::Error| stream.wrong(format!("damaged archive ({error})"));
     let mut found = Vec::new();
-    for entry in tar::Archive::new(bytes).entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
+    for entry in tar::Archive::new(stream.reader()?).entries().map_err(damaged)? {
+        let entry = entry.map_err(damaged)?;
         let name = entry.path().map_err(damaged)?.into_owned();
         let file = name.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if file == TEST || is_training(&file) {
-            let mut batch = Vec::new();
-            entry.read_to_end(&mut batch).map_err(damaged)?;
-            found.push((path.join(name), batch));
+            let stream = stream.after(entry.raw_file_position());
+            found.push(Batch { name: path.join(name), stream, length: Some(entry.size()) });
         }
     }
-    if found.iter().any(|(name, _)| name.ends_with(TEST)) {
-        found.retain(|(name, _)| name.ends_with(TEST));
+    if found.iter().any(|batch| batch.name.ends_with(TEST)) {
+        found.retain(|batch| batch.name.ends_with(TEST));
     }
-    found.sort();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     if found.is_empty() {
-        let what = "no test_batch.bin and no data_batch_*.bin in this archive".to_owned();
-        return Err(DataError::Format { file: path.to_owned(), what });
+        return Err(stream.wrong("no test_batch.bin and no data_batch_*.bin in this archive"));
     }
     Ok(found)
 }

@@ -2,42 +2,57 @@
 
 use std::path::Path;
 
-use super::{DataError, Raw, Samples, read_maybe_gzip};
+use super::source::{Records, Stream};
+use super::{DataError, Samples, Targets};
+use crate::npy::Element;
 
-/// No data set of bytes that is meant for a test is larger.
-const LIMIT: u64 = 4 << 30;
+/// A file of labels is read whole: no set has more of them.
+const MOST_LABELS: usize = 1 << 30;
 
 pub(super) fn read(images: &Path, labels: &Path) -> Result<Samples, DataError> {
-    let (image_shape, bytes) = read_bytes(images)?;
-    let (label_shape, classes) = read_bytes(labels)?;
-    let wrong = |file: &Path, what: String| Err(DataError::Format { file: file.to_owned(), what });
+    let (image_shape, body) = open(images)?;
+    let (label_shape, mut classes) = open(labels)?;
     let [count, sizes @ ..] = image_shape.as_slice() else {
-        return wrong(images, "an IDX file without dimensions: expected [N, H, W]".to_owned());
+        return Err(body.wrong("an IDX file without dimensions: expected [N, H, W]"));
     };
     if sizes.is_empty() {
-        return wrong(
-            images,
-            format!("shape {image_shape:?}: expected [N, H, W] (is it the file of labels?)"),
-        );
+        let what = format!("shape {image_shape:?}: expected [N, H, W] (is it the file of labels?)");
+        return Err(body.wrong(what));
     }
     if label_shape.len() != 1 {
-        return wrong(labels, format!("shape {label_shape:?}: expected [N] (is it the file of images?)"));
+        let what = format!("shape {label_shape:?}: expected [N] (is it the file of images?)");
+        return Err(classes.wrong(what));
     }
-    if label_shape[0] != *count {
-        return wrong(labels, format!("{} labels: expected {count}, one for each image", label_shape[0]));
+    if label_shape[0] != *count || *count > MOST_LABELS {
+        let what = format!("{} labels: expected {count}, one for each image", label_shape[0]);
+        return Err(classes.wrong(what));
     }
+    let mut list = vec![0; *count];
+    classes.read_at(0, &mut list)?;
     // A grey image has one channel.
     let shape = if sizes.len() == 2 { vec![1, sizes[0], sizes[1]] } else { sizes.to_vec() };
-    Ok(Samples { raw: Raw::Bytes(bytes), shape, labels: classes.into_iter().map(u32::from).collect() })
+    let size: usize = shape.iter().product();
+    let source = Records { parts: vec![(body, *count)], size, skipped: 0, element: Element::U8 };
+    let targets = Targets::Classes(list.into_iter().map(u32::from).collect());
+    Ok(Samples { source: Box::new(source), reals: false, shape, targets })
 }
 
-/// Shape and bytes of an IDX file of unsigned bytes.
-fn read_bytes(path: &Path) -> Result<(Vec<usize>, Vec<u8>), DataError> {
-    let bytes = read_maybe_gzip(path, LIMIT)?;
-    parse(&bytes).map_err(|what| DataError::Format { file: path.to_owned(), what })
+/// The shape of an IDX file of unsigned bytes, and its bytes, of which there are so many.
+fn open(path: &Path) -> Result<(Vec<usize>, Stream), DataError> {
+    let stream = Stream::open(path)?;
+    let head = stream.head(4 + 4 * 255)?;
+    let (shape, header) = header(&head).map_err(|what| stream.wrong(what))?;
+    let count = shape.iter().try_fold(1u64, |n, d| n.checked_mul(*d as u64));
+    let count = count.filter(|n| *n < 1 << 62).ok_or_else(|| {
+        stream.wrong(format!("shape {shape:?}: expected a shape; this is more than any file has"))
+    })?;
+    let body = stream.after(header as u64);
+    body.scan(count, &mut |_| Ok(()))?;
+    Ok((shape, body))
 }
 
-pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), String> {
+/// The shape, and the length of the header.
+pub(super) fn header(bytes: &[u8]) -> Result<(Vec<usize>, usize), String> {
     let Some((&[zero0, zero1, kind, dimensions], rest)) = bytes.split_first_chunk::<4>() else {
         return Err(format!("{} bytes: expected an IDX file", bytes.len()));
     };
@@ -48,13 +63,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Vec<usize>, Vec<u8>), String> {
         return Err(format!("elements of type {kind:#04x}: expected 0x08, unsigned bytes"));
     }
     let sizes = rest.get(..4 * usize::from(dimensions)).ok_or("truncated in the header")?;
-    let shape: Vec<usize> =
+    let shape =
         sizes.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
-    let body = &rest[sizes.len()..];
-    let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-    if count != Some(body.len()) {
-        let expected = count.map_or("more than any file has".to_owned(), |n| n.to_string());
-        return Err(format!("{} bytes of data: expected {expected} for shape {shape:?}", body.len()));
-    }
-    Ok((shape, body.to_vec()))
+    Ok((shape, 4 + sizes.len()))
 }

@@ -1,37 +1,45 @@
 //! Labelled data sets.
 //!
-//! A [`DataSet`] keeps the bytes or numbers of its files as they are and turns samples into f32 when they
-//! are asked for, so that memory does not grow beyond the files: `(x * scale - mean) / std`, mean and
-//! deviation by channel.
+//! A [`DataSet`] looks through its files when it is opened, keeps their labels, and reads samples when they
+//! are asked for, so that memory does not grow with the set (but for numpy arrays in Fortran order, which are
+//! kept). Samples are `(x * scale - mean) / std`, mean and deviation by channel.
 //!
 //! | kind | images | labels |
 //! |---|---|---|
 //! | `idx` | an IDX file of unsigned bytes `[N, H, W]` or `[N, C, H, W]`, gzip or not | an IDX file `[N]` |
 //! | `cifar10` | a binary batch of CIFAR-10, a folder or a .tar.gz with `test_batch.bin` or `data_batch_*.bin` | in the images |
-//! | `npy` | a numpy array `[N, ...]` | a numpy array `[N]` of whole numbers |
+//! | `npy` | a numpy array `[N, ...]` | a numpy array `[N]` of whole numbers, or `[N, ...]` of reals |
+//! | `npz` | an archive of numpy arrays, compressed or not | in the images |
 //! | `csv` | lines of a label, then the values | in the images |
+//! | `folder` | a folder with a sub-folder for each class, in the order of their names, of PNG or JPEG pictures of one size | in the images |
+//!
+//! Real numbers as labels are what the outputs of a network are compared with (regression).
 
 mod cifar10;
 mod csv;
 mod idx;
 mod numpy;
+#[cfg(feature = "pictures")]
+mod pictures;
+mod source;
 
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::config::{Default, Field, Kind, Table, Value};
 use crate::files::FileError;
+use source::{Raw, Source};
 
 /// Everything that can be set for a data set.
 pub const FIELDS: &[Field] = &[
     Field::new(
         "kind",
-        Kind::Choice(&["idx", "cifar10", "npy", "csv", "folder"]),
+        Kind::Choice(&["idx", "cifar10", "npy", "npz", "csv", "folder"]),
         Default::Text("idx"),
         "format of the files",
     ),
-    Field::new("images", Kind::Text, Default::Required, "file of the samples"),
+    Field::new("images", Kind::Text, Default::Required, "file (or folder) of the samples"),
     Field::new(
         "labels",
         Kind::Text,
@@ -39,10 +47,22 @@ pub const FIELDS: &[Field] = &[
         "file of the labels; absent where the samples carry them",
     ),
     Field::new(
+        "images_name",
+        Kind::Text,
+        Default::Absent,
+        "array of the samples in an npz file; absent: images, x_test, test_images, x, X or data",
+    ),
+    Field::new(
+        "labels_name",
+        Kind::Text,
+        Default::Absent,
+        "array of the labels in an npz file; absent: labels, y_test, test_labels or y",
+    ),
+    Field::new(
         "scale",
         Kind::Real,
         Default::Absent,
-        "factor on every value; absent: 1/255, and 1 for numpy arrays of reals",
+        "factor on every value, not 0; absent: 1/255, and 1 for numpy arrays of reals",
     ),
     Field::new(
         "mean",
@@ -92,32 +112,61 @@ pub enum DataError {
     },
 }
 
-/// The values of a data set as its files have them.
-#[derive(Clone, Debug)]
-enum Raw {
-    Bytes(Vec<u8>),
-    Reals(Vec<f32>),
-}
-
 /// What a reader of one format gives.
 #[derive(Debug)]
 struct Samples {
-    raw: Raw,
+    source: Box<dyn Source>,
+    /// Whether the values are real numbers rather than bytes.
+    reals: bool,
     /// Shape of one sample.
     shape: Vec<usize>,
-    labels: Vec<u32>,
+    targets: Targets,
+}
+
+/// What the outputs for the samples should be.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Targets {
+    /// The class of each sample.
+    Classes(Vec<u32>),
+    /// Real numbers.
+    Reals {
+        /// Those of one sample after those of another.
+        values: Vec<f32>,
+        /// How many a sample has.
+        each: usize,
+    },
 }
 
 /// Samples with labels.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DataSet {
-    raw: Raw,
+    source: Mutex<Box<dyn Source>>,
     shape: Vec<usize>,
-    labels: Vec<u32>,
+    targets: Targets,
+    len: usize,
     labels_file: PathBuf,
     scale: f64,
     /// Mean and deviation: none, one for all channels, or one for each.
     normalise: Vec<(f64, f64)>,
+}
+
+impl Clone for DataSet {
+    /// The same set, which reads its files independently.
+    fn clone(&self) -> Self {
+        let source = match self.source.lock() {
+            Ok(source) => source.again(),
+            Err(poisoned) => poisoned.get_ref().again(),
+        };
+        Self {
+            source: Mutex::new(source),
+            shape: self.shape.clone(),
+            targets: self.targets.clone(),
+            labels_file: self.labels_file.clone(),
+            normalise: self.normalise.clone(),
+            ..*self
+        }
+    }
 }
 
 impl DataSet {
@@ -138,15 +187,23 @@ impl DataSet {
         let images =
             folder.join(text("images").ok_or_else(|| setting("images", "nothing", "the name of a file"))?);
         let labels = text("labels").map(|name| folder.join(name));
+        for key in ["images_name", "labels_name"] {
+            if let Some(name) = text(key).filter(|_| kind != "npz") {
+                return Err(setting(key, name, "no such key: it is for the kind npz"));
+            }
+        }
         let samples = match (kind, &labels) {
             ("idx", Some(labels)) => idx::read(&images, labels)?,
             ("npy", Some(labels)) => numpy::read(&images, labels)?,
+            ("npz", None) => numpy::read_archive(&images, text("images_name"), text("labels_name"))?,
             ("cifar10", None) => cifar10::read(&images)?,
             ("csv", None) => csv::read(&images)?,
+            #[cfg(feature = "pictures")]
+            ("folder", None) => pictures::read(&images)?,
             ("idx" | "npy", None) => {
                 return Err(setting("labels", "nothing", "the name of the file of labels"));
             }
-            ("cifar10" | "csv", Some(_)) => {
+            ("npz" | "cifar10" | "csv" | "folder", Some(_)) => {
                 let expected = format!("no file of labels: {kind} has them in the images");
                 return Err(setting("labels", text("labels").unwrap_or(""), &expected));
             }
@@ -154,33 +211,41 @@ impl DataSet {
                 return Err(setting(
                     "kind",
                     kind,
-                    "one of idx, cifar10, npy, csv; folders of pictures are not read yet",
+                    "one of idx, cifar10, npy, npz, csv, folder (the feature `pictures`)",
                 ));
             }
         };
-        if samples.labels.is_empty() || samples.shape.contains(&0) {
+        let Samples { source, reals, shape, targets } = samples;
+        let len = match &targets {
+            Targets::Classes(list) => list.len(),
+            Targets::Reals { values, each } => values.len().checked_div(*each).unwrap_or(0),
+        };
+        if len == 0 || shape.contains(&0) {
             return Err(DataError::Format {
                 file: images,
                 what: "no samples: expected at least one".to_owned(),
             });
         }
-        let reals = matches!(samples.raw, Raw::Reals(_)) && kind == "npy";
+        let reals = reals && matches!(kind, "npy" | "npz");
         let scale =
             table.get("scale").and_then(Value::as_real).unwrap_or(if reals { 1.0 } else { 1.0 / 255.0 });
-        let channels = if samples.shape.len() == 3 { samples.shape[0] } else { 1 };
+        if scale == 0.0 || !scale.is_finite() {
+            return Err(setting("scale", &scale.to_string(), "a finite number other than 0"));
+        }
+        let channels = if shape.len() == 3 { shape[0] } else { 1 };
         let normalise = normalisation(table, channels)?;
-        let Samples { raw, shape, labels: classes } = samples;
-        Ok(Self { raw, shape, labels: classes, labels_file: labels.unwrap_or(images), scale, normalise })
+        let source = Mutex::new(source);
+        Ok(Self { source, shape, targets, len, labels_file: labels.unwrap_or(images), scale, normalise })
     }
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.len
     }
 
     /// Whether there is none, which [`DataSet::open`] does not let happen.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len == 0
     }
 
     /// Shape of one sample: `[channels, height, width]` for images.
@@ -193,9 +258,17 @@ impl DataSet {
         self.shape.iter().product()
     }
 
-    /// The class of each sample.
+    /// What the outputs for the samples should be.
+    pub fn targets(&self) -> &Targets {
+        &self.targets
+    }
+
+    /// The class of each sample; none where the targets are real numbers.
     pub fn labels(&self) -> &[u32] {
-        &self.labels
+        match &self.targets {
+            Targets::Classes(list) => list,
+            Targets::Reals { .. } => &[],
+        }
     }
 
     /// Checks that every label of the first `samples` is below the number of classes.
@@ -203,27 +276,34 @@ impl DataSet {
     /// # Errors
     /// The first label that is not, and its index.
     pub fn check_labels(&self, classes: usize, samples: usize) -> Result<(), DataError> {
-        match self.labels.iter().take(samples).position(|label| *label as usize >= classes) {
+        let labels = self.labels();
+        match labels.iter().take(samples).position(|label| *label as usize >= classes) {
             None => Ok(()),
             Some(at) => Err(DataError::Format {
                 file: self.labels_file.clone(),
-                what: format!(
-                    "label {at} is {}: expected a class from 0 to {}",
-                    self.labels[at],
-                    classes - 1
-                ),
+                what: format!("label {at} is {}: expected a class from 0 to {}", labels[at], classes - 1),
             }),
         }
     }
 
     /// Writes samples `range` one after another into `output`, which must have room for exactly them.
     ///
+    /// Samples that are asked for in ascending order are read once.
+    ///
+    /// # Errors
+    /// A file that can no longer be read, or a picture that is damaged.
+    ///
     /// # Panics
     /// A range beyond the set, an output of another length.
-    pub fn read(&self, range: Range<usize>, output: &mut [f32]) {
+    pub fn read(&self, range: Range<usize>, output: &mut [f32]) -> Result<(), DataError> {
         let length = self.sample_len();
+        assert!(range.end <= self.len, "samples {range:?} of {}", self.len);
         assert_eq!(output.len(), range.len() * length, "room for the samples of {range:?}");
-        let part = range.start * length..range.end * length;
+        let raw = match self.source.lock() {
+            Ok(mut source) => source.read(range)?,
+            // A source is sound whenever it is not in use.
+            Err(mut poisoned) => poisoned.get_mut().read(range)?,
+        };
         let channels = self.normalise.len().max(1);
         let (mean, std): (Vec<f64>, Vec<f64>) = if self.normalise.is_empty() {
             (vec![0.0], vec![1.0])
@@ -232,20 +312,21 @@ impl DataSet {
         };
         let value = |raw: f64, channel: usize| ((raw * self.scale - mean[channel]) / std[channel]) as f32;
         let plane = length / channels;
-        match &self.raw {
+        match &raw {
             Raw::Bytes(bytes) => {
                 let tables: Vec<[f32; 256]> =
                     (0..channels).map(|c| std::array::from_fn(|byte| value(byte as f64, c))).collect();
-                for (at, (y, byte)) in output.iter_mut().zip(&bytes[part]).enumerate() {
+                for (at, (y, byte)) in output.iter_mut().zip(bytes).enumerate() {
                     *y = tables[at / plane % channels][usize::from(*byte)];
                 }
             }
             Raw::Reals(reals) => {
-                for (at, (y, x)) in output.iter_mut().zip(&reals[part]).enumerate() {
+                for (at, (y, x)) in output.iter_mut().zip(reals).enumerate() {
                     *y = value(f64::from(*x), at / plane % channels);
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -267,26 +348,6 @@ fn normalisation(table: &Table, channels: usize) -> Result<Vec<(f64, f64)>, Data
     let count = mean.len().max(std.len());
     let of = |list: &[f64], i: usize| if list.len() == 1 { list[0] } else { list[i] };
     Ok((0..count).map(|i| (of(&mean, i), of(&std, i))).collect())
-}
-
-/// The bytes of a file that may be compressed with gzip, at most `limit` of them.
-fn read_maybe_gzip(path: &Path, limit: u64) -> Result<Vec<u8>, DataError> {
-    let fail = |e| DataError::File(FileError::new(path, e));
-    let raw = std::fs::read(path).map_err(fail)?;
-    if !raw.starts_with(&[0x1f, 0x8b]) {
-        return Ok(raw);
-    }
-    let mut bytes = Vec::new();
-    let mut decoder = flate2::read::MultiGzDecoder::new(raw.as_slice()).take(limit + 1);
-    decoder.read_to_end(&mut bytes).map_err(|error| DataError::Format {
-        file: path.to_owned(),
-        what: format!("damaged gzip data ({error})"),
-    })?;
-    if bytes.len() as u64 > limit {
-        let what = format!("expands to more than {limit} bytes: expected a data set");
-        return Err(DataError::Format { file: path.to_owned(), what });
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

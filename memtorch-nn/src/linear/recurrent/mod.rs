@@ -1,5 +1,6 @@
 //! RNN, LSTM and GRU. The weights of the input and of the state of each direction are layers of their own;
-//! gates and states are digital.
+//! gates and states are digital. A GRU whose reset acts before the product multiplies two vectors a step, the
+//! state and what the reset leaves of it: the weights of its candidate are a layer of their own too.
 
 mod activation;
 mod cell;
@@ -22,6 +23,8 @@ use crate::tensor::filled;
 struct Direction {
     input_layer: usize,
     state_layer: usize,
+    /// What multiplies the state after the reset.
+    candidate_layer: Option<usize>,
     reverse: bool,
     functions: Vec<Activation>,
 }
@@ -37,8 +40,8 @@ struct Recurrent {
     batch_first: bool,
 }
 
-const FORWARD: [&str; 2] = [".W", ".R"];
-const REVERSE: [&str; 2] = [".W_reverse", ".R_reverse"];
+const FORWARD: [&str; 3] = [".W", ".R", ".R_candidate"];
+const REVERSE: [&str; 3] = [".W_reverse", ".R_reverse", ".R_candidate_reverse"];
 
 pub(super) fn make<'a>(
     operator: &str,
@@ -81,18 +84,27 @@ pub(super) fn make<'a>(
         return Err(format!("{shapes}: expected {expected}").into());
     }
     let biases = parts.list(3, directions * 2 * rows);
+    // Of each layer: which input it multiplies, and which of its outputs.
+    let mut parts_of_direction = vec![(0, 0..rows), (1, 0..rows)];
+    if cell == (Cell::Gru { linear_before_reset: false }) {
+        parts_of_direction = vec![(0, 0..rows), (1, 0..2 * hidden), (1, 2 * hidden..rows)];
+    }
+    let count = parts_of_direction.len();
     for (d, &reverse) in reverse.iter().enumerate() {
         let names = if reverse { REVERSE } else { FORWARD };
-        for (k, (values, columns)) in [(w_values, inputs), (r_values, hidden)].into_iter().enumerate() {
+        for ((k, outputs), name) in parts_of_direction.iter().cloned().zip(names) {
+            let (values, columns) = [(w_values, inputs), (r_values, hidden)][k];
+            let first = d * rows + outputs.start;
             // ONNX keeps [outputs, inputs].
-            let weights =
-                Array3::from_shape_fn((1, columns, rows), |(_, i, o)| values[(d * rows + o) * columns + i]);
+            let weights = Array3::from_shape_fn((1, columns, outputs.len()), |(_, i, o)| {
+                values[(first + o) * columns + i]
+            });
             found.push(Found {
                 value: parts.value(1 + k),
                 named_after: parts.value(1),
-                part: names[k],
+                part: name,
                 weights,
-                bias: biases.map(|b| &b[(2 * d + k) * rows..][..rows]),
+                bias: biases.map(|b| &b[(2 * d + k) * rows..][outputs]),
                 usage: Usage::Rows,
             });
         }
@@ -101,8 +113,9 @@ pub(super) fn make<'a>(
     Ok(Linear::Layers(Box::new(move |layers| {
         let each = functions.len() / reverse.len();
         let directions = reverse.iter().enumerate().map(|(d, &reverse)| Direction {
-            input_layer: layers[2 * d],
-            state_layer: layers[2 * d + 1],
+            input_layer: layers[count * d],
+            state_layer: layers[count * d + 1],
+            candidate_layer: (count == 3).then(|| layers[count * d + 2]),
             reverse,
             functions: functions[d * each..(d + 1) * each].to_vec(),
         });
@@ -224,7 +237,9 @@ impl Recurrent {
         if n == 0 {
             return Ok(());
         }
-        let mut from_state = vec![0.0; batch * gates * n];
+        let state_columns = if direction.candidate_layer.is_some() { 2 * n } else { gates * n };
+        let mut from_state = vec![0.0; batch * state_columns];
+        let mut candidate = vec![0.0; if direction.candidate_layer.is_some() { batch * n } else { 0 }];
         // Of a GRU: the update and reset gates of each sample.
         let mut first_gates = vec![0.0; if gates == 3 { batch * 2 * n } else { 0 }];
         let mut work = vec![0.0; gates * n];
@@ -243,37 +258,36 @@ impl Recurrent {
                 (2 * step, batch),
                 &mut from_state,
             )?;
-            if let Cell::Gru { linear_before_reset } = self.cell {
+            if let Cell::Gru { .. } = self.cell {
                 for b in 0..batch {
                     let Some(time) = time(b) else { continue };
-                    let r = &from_state[b * gates * n..][..gates * n];
+                    let r = &from_state[b * state_columns..][..state_columns];
                     cell::gru_gates(constants, row(time, b), r, &mut first_gates[b * 2 * n..][..2 * n]);
                 }
-                if !linear_before_reset {
-                    // The state is multiplied once more, after the reset; the other gates' columns are read
-                    // with it and not used.
+                if let Some(layer) = direction.candidate_layer {
                     let pairs = first_gates.chunks_exact(2 * n).zip(hidden.chunks_exact(n));
                     let reset_state: Vec<f32> =
                         pairs.flat_map(|(gates, h)| gates[n..].iter().zip(h).map(|(r, h)| r * h)).collect();
                     let input = Input::Rows { values: &reset_state, rows: batch };
-                    run.multiply_steps(direction.state_layer, input, (2 * step + 1, batch), &mut from_state)?;
+                    run.multiply_steps(layer, input, (step, batch), &mut candidate)?;
                 }
             }
             for b in 0..batch {
                 let Some(time) = time(b) else { continue };
                 let states = b * n..(b + 1) * n;
-                let (x, r) = (row(time, b), &from_state[b * gates * n..][..gates * n]);
+                let (x, r) = (row(time, b), &from_state[b * state_columns..][..state_columns]);
                 let (h, c) = (&mut hidden[states.clone()], &mut memory[states]);
                 match self.cell {
                     Cell::Rnn => cell::rnn(constants, x, r, h),
                     Cell::Lstm { input_forget } => {
                         cell::lstm(constants, input_forget, (x, r), (h, c), &mut work);
                     }
-                    Cell::Gru { linear_before_reset } => {
+                    Cell::Gru { .. } => {
                         let (update, reset) = first_gates[b * 2 * n..][..2 * n].split_at(n);
-                        let inner = |j: usize| {
-                            let product = r[2 * n + j] + constants.bias[2 * n + j];
-                            if linear_before_reset { reset[j] * product } else { product }
+                        let bias = &constants.bias[2 * n..];
+                        let inner = |j: usize| match direction.candidate_layer {
+                            Some(_) => candidate[b * n + j] + bias[j],
+                            None => reset[j] * (r[2 * n + j] + bias[j]),
                         };
                         cell::gru_state(constants, x, inner, update, h, &mut work);
                     }

@@ -242,10 +242,15 @@ impl MappedMatrix {
         if tune::is_ideal(&*self.hardware.adc.converter) {
             report.conversions = Conversions::default();
         }
+        let narrow = |list: &[f64]| (0..columns).map(|at| tune::of(list, at) as f32).collect::<Vec<f32>>();
+        let (gains, constants) = (narrow(&self.gains), narrow(&self.intercepts));
         for (sample, scale) in output.chunks_exact_mut(columns * positions).zip(&driven.scales) {
-            for (column, values) in sample.chunks_exact_mut(positions).enumerate() {
-                let gain = tune::of(&self.gains, column) as f32;
-                let constant = tune::of(&self.intercepts, column) as f32;
+            let lines = gains.iter().zip(&constants);
+            if positions == 1 {
+                sample.iter_mut().zip(lines).for_each(|(y, (gain, c))| *y = gain * (scale * *y) + c);
+                continue;
+            }
+            for (values, (gain, constant)) in sample.chunks_exact_mut(positions).zip(lines) {
                 values.iter_mut().for_each(|y| *y = gain * (scale * *y) + constant);
             }
         }

@@ -16,6 +16,7 @@ mod executable;
 mod folding;
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod half;
+mod kernel;
 mod layer;
 mod linear;
 mod math;

@@ -2,6 +2,7 @@
 
 use super::{Fault, Inputs, Made, Making, Operator, Refusal, axis};
 use crate::Tensor;
+use crate::kernel::each;
 use crate::math::exp;
 use crate::run::Run;
 
@@ -102,7 +103,7 @@ impl Operator for BatchNorm {
         if inner > 0 {
             for (image, (factor, constant)) in values.chunks_exact_mut(inner).zip(line.iter().cycle()) {
                 let (factor, constant) = (*factor as f32, *constant as f32);
-                image.iter_mut().for_each(|x| *x = *x * factor + constant);
+                each(image, |x| x * factor + constant);
             }
         }
         Ok(vec![Tensor::new(&shape, values)?])

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Fault, Inputs, Made, Making, Operator, Refusal};
 use crate::Tensor;
+use crate::kernel::each;
 use crate::math;
 use crate::run::Run;
 use crate::tensor::Data;
@@ -132,9 +133,6 @@ impl Operator for Function {
 impl Function {
     /// Each arm is a loop of its own, so that the simple ones vectorise.
     fn apply(self, values: &mut [f32]) {
-        fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
-            values.iter_mut().for_each(|x| *x = f(*x));
-        }
         match self {
             // A NaN stays one.
             Self::Relu => each(values, |x| if x < 0.0 { 0.0 } else { x }),
@@ -246,9 +244,9 @@ impl Operator for Clip {
                 let (low, high) = (get(&low, self.low), get(&high, self.high));
                 let mut values = tensor.into_f32()?;
                 // A NaN stays one, and the upper limit wins, as the specification says.
-                values.iter_mut().for_each(|x| {
-                    let above = if *x < low { low } else { *x };
-                    *x = if above > high { high } else { above };
+                each(&mut values, |x| {
+                    let above = if x < low { low } else { x };
+                    if above > high { high } else { above }
                 });
                 Ok(vec![Tensor::new(&shape, values)?])
             }

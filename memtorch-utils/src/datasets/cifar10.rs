@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<Samples, DataError> {
             Ok(())
         };
         stream.walk(length, &mut visit)?;
-        if seen == 0 || seen % RECORD as u64 != 0 {
+        if seen == 0 || !seen.is_multiple_of(RECORD as u64) {
             return Err(wrong(format!(
                 "{seen} bytes: expected a multiple of {RECORD}, the records of CIFAR-10"
             )));

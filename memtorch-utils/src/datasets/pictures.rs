@@ -182,7 +182,10 @@ fn png(file: &Path) -> Result<(Look, ::png::Reader<BufReader<File>>), DataError>
     Ok((Look { height: height as usize, width: width as usize, colours }, reader))
 }
 
-fn jpeg<'a>(file: &Path, bytes: &'a [u8]) -> Result<(Look, JpegDecoder<ZCursor<&'a [u8]>>), DataError> {
+/// Of a JPEG file in memory.
+type Jpeg<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
+fn jpeg<'a>(file: &Path, bytes: &'a [u8]) -> Result<(Look, Jpeg<'a>), DataError> {
     let strict = DecoderOptions::default().set_strict_mode(true);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), strict);
     decoder.decode_headers().map_err(|e| wrong(file, format!("not a JPEG picture ({e})")))?;

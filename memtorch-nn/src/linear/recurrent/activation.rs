@@ -1,4 +1,5 @@
 use crate::attributes::Attributes;
+use crate::kernel::each;
 use crate::math;
 
 /// A function that a recurrent node applies.
@@ -21,9 +22,6 @@ impl Activation {
     /// Applies it to each element.
     pub(super) fn apply(self, values: &mut [f32]) {
         // Each arm is a loop of its own, so that the simple ones vectorise.
-        fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
-            values.iter_mut().for_each(|x| *x = f(*x));
-        }
         match self {
             Self::Relu => each(values, |x| if x < 0.0 { 0.0 } else { x }),
             Self::Tanh => each(values, math::tanh),

@@ -388,6 +388,7 @@ fn results_are_the_same_on_an_emulated_gpu() {
             .map(|backend| std::fs::read(folder.path().join(out(backend)).join("layers.csv")).unwrap());
         assert_eq!(cpu, gpu, "{name}: layers.csv");
     }
+}
 
 #[test]
 fn the_plan_of_an_experiment_says_where_each_layer_will_be() {

@@ -150,13 +150,16 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Makes something of the outputs for a range of samples.
+type Look<'a, T> = dyn Fn(&[Tensor], Range<usize>) -> Result<T, NnError> + Sync + 'a;
+
 /// Runs samples through a network in batches, in parallel. `look` makes something of the outputs of a batch,
 /// `take` gets it in the order of the samples. Gives what reading each layer did.
 pub(crate) fn each_batch<T: Send>(
     executable: &Executable,
     samples: &mut dyn Samples,
     options: &EvaluateOptions<'_>,
-    look: &(dyn Fn(&[Tensor], Range<usize>) -> Result<T, NnError> + Sync),
+    look: &Look<'_, T>,
     take: &mut dyn FnMut(Range<usize>, T) -> Result<(), NnError>,
 ) -> Result<Vec<ReadReport>, NnError> {
     let network = executable.network();

@@ -78,7 +78,7 @@ mod tests {
             .map(|i| {
                 let x = f64::from(i) / 20.0;
                 (0..33)
-                    .map(|j| f64::from(j))
+                    .map(f64::from)
                     .map(|y| (x + 1.0) * y + x.exp() * (0.1 * y).sin() + x * y * y)
                     .collect()
             })

@@ -396,7 +396,7 @@ fn the_plan_of_an_experiment_says_where_each_layer_will_be() {
     let text = experiment(
         "mobilenetv2",
         "[device]\nmodel = \"vteam\"\n[crossbar]\ntile = [64, 64]\ngroup_packing = \"block-diagonal\"\n\
-         [layers.\"classifier*\"]\npatch = false\n",
+         [layers.\"fc\"]\npatch = false\n",
     );
     std::fs::write(folder.path().join("e.toml"), text).unwrap();
     let plan = memtorch_in(folder.path(), &["inspect", "--experiment", "e.toml", "--json"]).done().stdout;

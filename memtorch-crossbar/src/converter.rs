@@ -334,8 +334,8 @@ mod tests {
     fn each_line_has_its_own_range() {
         let lines: Box<[f32]> = [1.0, 4.0].into();
         let full_scale = FullScale::PerLine([[].into(), lines].into());
-        // The third line has no range: no code but 0.
-        assert_eq!(convert(2, full_scale.clone(), &[3.0, -3.0, 1.0]), (vec![0.5, -4.0, 0.0], 1));
+        // Steps of 0.5 A and 2 A; -3 A lies halfway and goes up. The third line has no range: no code but 0.
+        assert_eq!(convert(2, full_scale.clone(), &[3.0, -3.0, 1.0]), (vec![0.5, -2.0, 0.0], 1));
         assert_eq!(LinearConverter::new(8, full_scale).unwrap().descriptor(), None);
     }
 

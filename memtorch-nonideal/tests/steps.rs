@@ -2,7 +2,7 @@
 
 use memtorch_crossbar::{Array, Layout, Mask, NonIdeality, TileShape};
 use memtorch_devices::{DeviceSpec, Distribution, Stream, models};
-use memtorch_nonideal::{DeviceToDevice, ENTRIES, Spacing, States, Stuck};
+use memtorch_nonideal::{Clustering, DeviceToDevice, ENTRIES, FaultMap, Spacing, States, Stuck};
 use memtorch_utils::config::{self, Table, Value};
 
 const R_ON: f64 = 1.4e4;
@@ -83,6 +83,68 @@ fn stuck_devices_lie_evenly_and_differ_between_arrays() {
     assert!((55..=145).contains(&both), "{both}");
     let first_half = positive.iter().filter(|d| **d < 5000).count();
     assert!((425..=575).contains(&first_half), "{first_half}");
+}
+
+/// Where devices are stuck OFF, `[rows, columns]`, as the weights see it.
+fn stuck_off(array: &mut Array) -> Vec<(usize, usize)> {
+    array.settle();
+    array.program(&vec![1.0 / 1e5; array.layout().device_count()]).unwrap();
+    let matrices = array.layout().to_matrices(array.conductances());
+    matrices.indexed_iter().filter(|(_, g)| **g == 1.0 / R_OFF).map(|((_, r, c), _)| (r, c)).collect()
+}
+
+#[test]
+fn clusters_are_whole_lines_of_a_tile_along_the_axis_that_they_name() {
+    // Two by two full tiles of 16 word lines and 7 bit lines, 448 devices.
+    let clusters = |clustering, share: f64| {
+        let mut array = array(1, 32, 14);
+        let stuck = Stuck::new(0.0, share, 0.0).unwrap().with_clustering(clustering).unwrap();
+        stuck.apply(&mut array, Stream::root(2, 0)).unwrap();
+        stuck_off(&mut array)
+    };
+    // Three word lines of 7 devices: each row of a tile that has one has all.
+    let along = clusters(Clustering::WordLines(None), 21.0 / 448.0);
+    assert_eq!(along.len(), 21);
+    for &(row, column) in &along {
+        let tile = column / 7 * 7;
+        assert!((tile..tile + 7).all(|c| along.contains(&(row, c))), "{row}, {column}");
+    }
+    // Two bit lines of 16 devices.
+    let down = clusters(Clustering::BitLines(None), 32.0 / 448.0);
+    assert_eq!(down.len(), 32);
+    for &(row, column) in &down {
+        let tile = row / 16 * 16;
+        assert!((tile..tile + 16).all(|r| down.contains(&(r, column))), "{row}, {column}");
+    }
+    // Runs of four: a bit line of 16 has four of them, and they do not cross its quarters.
+    let runs = clusters(Clustering::BitLines(Some(4)), 40.0 / 448.0);
+    assert_eq!(runs.len(), 40);
+    for &(row, column) in &runs {
+        let run = row / 4 * 4;
+        assert!((run..run + 4).all(|r| runs.contains(&(r, column))), "{row}, {column}");
+    }
+}
+
+#[test]
+fn a_map_puts_faults_on_the_weights_that_it_names() {
+    // Tiles of 16 x 7: inside the first, at the first corner of the last, and at its end.
+    let places = [(3, 5, 1), (16, 7, 2), (32, 9, 3)];
+    let mut faults = vec![0; 33 * 10];
+    for (row, column, fault) in places {
+        faults[row * 10 + column] = fault;
+    }
+    let map = FaultMap::new([1, 33, 10], faults.clone()).unwrap();
+    let mut tested = array(1, 33, 10);
+    let stuck = Stuck::map(map).with_unformed_resistance(1e9).unwrap();
+    stuck.apply(&mut tested, Stream::root(0, 0)).unwrap();
+    assert_eq!(stuck_off(&mut tested), [(16, 7)]);
+    let matrices = tested.layout().to_matrices(tested.conductances());
+    assert_eq!((matrices[[0, 3, 5]], matrices[[0, 32, 9]]), (1.0 / R_ON, 1.0 / 1e9));
+    assert_eq!(tested.masks().len(), 3);
+    // The same numbers as a matrix of another shape are of another matrix.
+    let turned = Stuck::map(FaultMap::new([1, 10, 33], faults).unwrap());
+    let error = turned.apply(&mut array(1, 33, 10), Stream::root(0, 0)).unwrap_err();
+    assert!(error.to_string().contains("[1, 33, 10]"), "{error}");
 }
 
 #[test]

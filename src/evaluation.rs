@@ -14,7 +14,7 @@ use memtorch_nn::{
     record_inputs, relative_errors,
 };
 use memtorch_utils::config::ConfigError;
-use memtorch_utils::datasets::{DataError, DataSet};
+use memtorch_utils::datasets::{DataError, DataSet, Targets};
 use memtorch_utils::files::FileError;
 
 use crate::Error;
@@ -96,6 +96,18 @@ impl Workload {
     /// The layers of the network.
     pub fn layers(&self) -> &[Layer] {
         self.network.layers()
+    }
+
+    /// Sees that the samples have classes, which `what` needs.
+    ///
+    /// # Errors
+    /// They have real numbers.
+    pub fn check_classes(&self, what: &str) -> Result<(), Error> {
+        if matches!(self.set.targets(), Targets::Classes(_)) {
+            return Ok(());
+        }
+        let expected = "samples with classes: a regression has no accuracy";
+        Err(Error::argument("data.labels", "real numbers", format!("{expected}, which {what} compares")))
     }
 
     /// How many samples are looked at.

@@ -4,7 +4,8 @@
 //! follows a value that keeps the accuracy keeps it too. Bisection then needs about log2 of them. Each is
 //! tried on blocks of samples, every block on hardware of its own (repeat number = block number), so that
 //! the block's losses are independent and carry both the spread of samples and that of devices. After 5,
-//! 10, 20 ... blocks, Student's interval of the mean loss decides, or more blocks are taken. The stated
+//! 10, 20 ... blocks, Student's interval of the mean loss decides (or that of no loss in so many samples, if it is
+//! wider), or more blocks are taken. The stated
 //! confidence holds for all these decisions together (Bonferroni).
 
 use std::ops::Range;
@@ -99,6 +100,7 @@ impl Search {
             .map(|index| self.experiment(document, index, limit, registry))
             .collect::<Result<_, _>>()?;
         let workload = Workload::open(&experiments[0], backend.clone())?;
+        workload.check_classes("a search")?;
         for experiment in &experiments {
             experiment.plan(workload.layers(), registry)?;
         }
@@ -189,10 +191,7 @@ impl Search {
                 losses.push(lost / range.len() as f64);
                 samples += range.len();
             }
-            let count = losses.len() as f64;
-            let loss = losses.iter().sum::<f64>() / count;
-            let squares: f64 = losses.iter().map(|x| (x - loss) * (x - loss)).sum();
-            let half = student(losses.len() - 1, outside) * (squares / (count - 1.0) / count).sqrt();
+            let (loss, half) = interval(&losses, samples, outside);
             let verdict = match () {
                 () if loss + half <= self.drop => Verdict::Within,
                 () if loss - half > self.drop => Verdict::Beyond,
@@ -205,6 +204,17 @@ impl Search {
         }
         Ok(tried.expect("there is at least one look"))
     }
+}
+
+/// The mean loss of some blocks, and how far the true one may lie from it with probability `1 - outside`: Student's
+/// interval, and never less than what it says of so many samples that none of them is lost. Blocks that happen to
+/// lose the same would else promise certainty.
+fn interval(losses: &[f64], samples: usize, outside: f64) -> (f64, f64) {
+    let count = losses.len() as f64;
+    let loss = losses.iter().sum::<f64>() / count;
+    let squares: f64 = losses.iter().map(|x| (x - loss) * (x - loss)).sum();
+    let half = student(losses.len() - 1, outside) * (squares / (count - 1.0) / count).sqrt();
+    (loss, half.max(1.0 - outside.powf(1.0 / samples as f64)))
 }
 
 /// The numbers of blocks after which it is decided.
@@ -226,7 +236,50 @@ fn part(block: usize, blocks: usize, samples: usize) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use memtorch_utils::Stream;
+
     use super::*;
+
+    /// A value that loses just more than it may is taken by mistake in fewer searches than the confidence says, and one
+    /// that is far from the bound is decided.
+    #[test]
+    fn decisions_hold_with_the_stated_confidence() {
+        let taken = |lost: f64, gained: f64, size: usize| {
+            let mut taken = 0;
+            for search in 0..2000u64 {
+                let mut draws = Stream::root(search, 0).named("search").at([0; 3]);
+                let mut losses = Vec::new();
+                for look in looks(20) {
+                    while losses.len() < look {
+                        let sum: f64 = (0..size)
+                            .map(|_| match draws.uniform() {
+                                u if u < lost => 1.0,
+                                u if u < lost + gained => -1.0,
+                                _ => 0.0,
+                            })
+                            .sum();
+                        losses.push(sum / size as f64);
+                    }
+                    // One value, three looks: each may err with a third of 5 %.
+                    let (loss, half) = interval(&losses, losses.len() * size, 0.05 / 3.0);
+                    if loss + half <= 0.02 {
+                        taken += 1;
+                        break;
+                    }
+                    if loss - half > 0.02 {
+                        break;
+                    }
+                }
+            }
+            f64::from(taken) / 2000.0
+        };
+        // Blocks of 100 samples; of 5, most of which lose nothing; with samples that win too.
+        for (lost, gained, size) in [(0.0201, 0.0, 100), (0.0201, 0.0, 5), (0.0401, 0.02, 20)] {
+            let wrong = taken(lost, gained, size);
+            assert!(wrong <= 0.05, "{lost}, {gained}, {size}: {wrong}");
+        }
+        assert!(taken(0.005, 0.0, 100) > 0.95);
+    }
 
     #[test]
     fn blocks_share_all_samples_and_looks_end_with_all_blocks() {

@@ -3,10 +3,10 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Ran, experiment, memtorch_in};
+use common::{Ran, memtorch_in};
 
 const HARDWARE: &str = "\
 [device]
@@ -28,9 +28,25 @@ repeats = 2
 \"adc.bits\" = [3, 4, 6]
 ";
 
+/// An experiment with a network of 49-16-10 on images that it makes small first.
+fn experiment(rest: &str) -> String {
+    let network = common::file("tests/networks/small.onnx");
+    common::experiment("mlp", rest).replace(&common::file("models/fmnist-mlp.onnx"), &network)
+}
+
 /// A sweep over a small network: 6 points, 2 repeats.
 fn small(folder: &Path) {
-    std::fs::write(folder.join("e.toml"), experiment("mlp", &format!("{HARDWARE}{SWEEP}"))).unwrap();
+    std::fs::write(folder.join("e.toml"), experiment(&format!("{HARDWARE}{SWEEP}"))).unwrap();
+}
+
+/// The cells of a line of CSV, of which those with commas are in quotes.
+fn cells(line: &str) -> Vec<&str> {
+    let mut inside = false;
+    let comma = |c: char| {
+        inside ^= c == '"';
+        c == ',' && !inside
+    };
+    line.split(comma).collect()
 }
 
 fn sweep(folder: &Path, more: &[&str]) -> Ran {
@@ -96,13 +112,38 @@ fn a_sweep_has_a_row_for_each_point_and_repeat_and_a_point_is_the_same_alone() {
         memtorch_in(folder, &["run", "one/experiment.toml", "--out", "again"]).done();
         assert_eq!(read(folder, "again/results.json"), ran.stdout);
     }
+    // All of it in one table: the swept keys once, every other key of the experiment too.
+    let runs = read(folder, "s/runs.csv");
+    let runs: Vec<Vec<&str>> = runs.lines().map(cells).collect();
+    let at =
+        |name: &str| runs[0].iter().position(|other| *other == name).unwrap_or_else(|| panic!("no {name}"));
+    assert_eq!(runs.len(), 13);
+    assert_eq!(runs[0][..5], ["point", "repeat", "nonideality.0.hrs", "adc.bits", "samples"]);
+    assert_eq!(runs[0].iter().collect::<std::collections::BTreeSet<_>>().len(), runs[0].len());
+    for (run, line) in runs[1..].iter().zip(&lines[1..]) {
+        assert_eq!(run[..5], line[..5]);
+        assert_eq!([run[at("digital_accuracy")], run[at("memristive_accuracy")]], line[5..]);
+        let correct: f64 = run[at("memristive_correct")].parse().unwrap();
+        assert_eq!(format!("{:?}", correct / 20.0), line[6]);
+        assert!(run[at("all_seconds")].parse::<f64>().unwrap() > 0.0);
+        for (key, value) in [
+            ("seed", "0"),
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("device.r_on", "14000.0"),
+            ("nonideality.0.kind", "stuck"),
+            ("tune.samples", "2"),
+            ("data.limit", "20"),
+        ] {
+            assert_eq!(run[at(key)], value, "{key}");
+        }
+    }
     // Repeats have other faults, and points of one repeat the same ones.
     let log = read(folder, "s/log.jsonl");
     assert_eq!(log.lines().count(), 12);
     let accuracy = |line: usize| lines[line][6];
     assert!((7..12).step_by(2).any(|line| accuracy(line) != accuracy(line + 1)), "{table}");
     // The written experiment is the same sweep.
-    memtorch_in(folder, &["sweep", "s/experiment.toml", "--limit", "20", "--out", "s", "--resume"]).done();
+    memtorch_in(folder, &["sweep", "s/experiment.toml", "--out", "s", "--resume"]).done();
     assert_eq!(read(folder, "s/results.csv"), table);
     // One thread gives the same bytes, and so do fewer points at once.
     sweep(folder, &["--out", "t", "--threads", "1"]).done();
@@ -176,7 +217,7 @@ fn another_sweep_and_a_second_start_are_refused() {
     let text = read(folder, "e.toml");
     let old = text.lines().nth(1).unwrap();
     std::fs::write(folder.join("e.toml"), text.replace(old, "onnx = \"net.onnx\"")).unwrap();
-    std::fs::copy(common::file("models/fmnist-mlp.onnx"), &model).unwrap();
+    std::fs::copy(common::file("tests/networks/small.onnx"), &model).unwrap();
     sweep(folder, &["--out", "s", "--resume"]).done();
     std::fs::copy(common::file("models/fmnist-lenet5.onnx"), &model).unwrap();
     says(&sweep(folder, &["--out", "s", "--resume"]), &["`model.onnx`"]);
@@ -187,9 +228,53 @@ fn another_sweep_and_a_second_start_are_refused() {
         &["adc.bits", "40", "from 0 to 24"],
     );
     says(&sweep(folder, &["--out", "s", "--point", "6"]), &["--point", "from 0 to 5"]);
-    let plain = experiment("mlp", HARDWARE);
+    let plain = experiment(HARDWARE);
     std::fs::write(folder.join("e.toml"), plain).unwrap();
     says(&sweep(folder, &["--out", "s"]), &["e.toml", "sweep", "a section [sweep]"]);
+}
+
+/// A sweep in the folder `s` as a process of its own.
+fn start(folder: &Path, more: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_memtorch"))
+        .args(["sweep", "e.toml", "--out", "s", "--resume"])
+        .args(more)
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// Waits until a file has so many bytes.
+#[track_caller]
+fn wait_for(path: &Path, bytes: u64) {
+    let started = Instant::now();
+    while length(path) < bytes {
+        assert!(started.elapsed() < Duration::from_secs(60), "{bytes} bytes never came");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+#[test]
+fn a_second_process_in_the_folder_is_turned_away_and_disturbs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    let more = ["--set", "sweep.repeats=60", "--limit", "20", "--threads", "1"];
+    let mut first = start(folder, &more);
+    wait_for(&folder.join("s/log.jsonl"), 1);
+    for other in [&[][..], &["--set", "adc.read=each"]] {
+        let ran =
+            memtorch_in(folder, &[&["sweep", "e.toml", "--out", "s", "--resume"], &more[..], other].concat());
+        says(&ran, &["log.jsonl", "another process computes this sweep now"]);
+    }
+    assert!(first.wait().unwrap().success());
+    assert_eq!(read(folder, "s/results.csv").lines().count(), 361);
+    memtorch_in(folder, &[&["sweep", "e.toml", "--out", "s", "--resume"], &more[..]].concat()).done();
 }
 
 /// Killed at any moment and gone on with, a sweep ends with the table of one that was left alone.
@@ -198,27 +283,19 @@ fn twenty_kills_lose_and_double_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     small(folder);
-    let more = ["--set", "sweep.repeats=6", "--limit", "20", "--threads", "2"];
+    let more = ["--set", "sweep.repeats=60", "--limit", "20", "--threads", "2"];
     memtorch_in(folder, &[&["sweep", "e.toml", "--out", "whole"], &more[..]].concat()).done();
+    let row = std::fs::metadata(folder.join("whole/log.jsonl")).unwrap().len() / 360;
     let path = folder.join("s/log.jsonl");
-    let length = || std::fs::metadata(&path).map_or(0, |file| file.len());
     for attempt in 1..=20u32 {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_memtorch"))
-            .args(["sweep", "e.toml", "--out", "s", "--resume"])
-            .args(more)
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Every third is killed somewhere before its first line, the others soon after it: moments that
-        // look random, but the same in each run of the test.
+        let mut child = start(folder, &more);
+        // Every third is killed somewhere before its first line, the others in one of the next: moments that
+        // look random.
         let share = (f64::from(attempt) * 0.618_033_988_75).fract();
-        let (before, started) = (length(), Instant::now());
-        while attempt % 3 != 0 && length() <= before && started.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(1));
+        if attempt % 3 != 0 {
+            wait_for(&path, length(&path) + 1 + (6.0 * share * row as f64) as u64);
         }
-        std::thread::sleep(Duration::from_secs_f64(0.03 * share));
+        std::thread::sleep(Duration::from_secs_f64(0.005 * share));
         assert!(child.try_wait().unwrap().is_none(), "attempt {attempt}: the sweep ended before its kill");
         child.kill().unwrap();
         child.wait().unwrap();
@@ -229,12 +306,12 @@ fn twenty_kills_lose_and_double_nothing() {
             std::fs::write(&path, log).unwrap();
         }
     }
-    assert!(length() > 0, "nothing was computed before the kills");
+    assert!(length(&path) > 20 * row, "next to nothing was computed before the kills");
     memtorch_in(folder, &[&["sweep", "e.toml", "--out", "s", "--resume"], &more[..]].concat()).done();
     for name in ["results.csv", "summary.csv"] {
         assert_eq!(read(folder, &format!("s/{name}")), read(folder, &format!("whole/{name}")), "{name}");
     }
-    assert_eq!(read(folder, "s/log.jsonl").lines().count(), 36);
+    assert_eq!(read(folder, "s/log.jsonl").lines().count(), 360);
     let left: Vec<_> = std::fs::read_dir(folder.join("s")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".tmp")), "{left:?}");
 }
@@ -290,6 +367,9 @@ fn a_full_disk_and_folders_that_cannot_be_written_lose_nothing() {
     sweep(folder, &["--out", "s", "--resume"]).done();
     sweep(folder, &["--out", "whole"]).done();
     assert_eq!(read(folder, "s/results.csv"), read(folder, "whole/results.csv"));
+    std::fs::create_dir(folder.join("device")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.join("device/log.jsonl")).unwrap();
+    says(&sweep(folder, &["--out", "device"]), &["device/log.jsonl", "a plain file"]);
     std::fs::write(folder.join("file"), "").unwrap();
     for out in ["file", "file/below", "/proc/nothing"] {
         says(&sweep(folder, &["--out", out]), &[out]);
@@ -304,7 +384,7 @@ fn a_point_that_fails_is_named_and_the_others_are_kept() {
     let rest = "[device]\nmodel = \"vteam\"\n[[nonideality]]\nkind = \"device-to-device\"\n\
         parameters = { r_on = { uniform = { low = 1.0, high = 6000.0 } } }\n\
         [sweep]\n\"nonideality.0.parameters.r_on.uniform.low\" = [5000.0, 1.0]\nrepeats = 2\n";
-    std::fs::write(folder.join("e.toml"), experiment("mlp", rest)).unwrap();
+    std::fs::write(folder.join("e.toml"), experiment(rest)).unwrap();
     for _ in 0..2 {
         let more: &[&str] = if folder.join("s").exists() { &["--resume"] } else { &[] };
         let ran = sweep(folder, &[&["--out", "s"], more].concat());
@@ -362,11 +442,8 @@ fn a_search_finds_what_trying_all_finds_and_says_what_it_spent() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     // Nothing is random here, so that all blocks have one hardware and their mean is that of a run.
-    std::fs::write(
-        folder.join("e.toml"),
-        experiment("mlp", "[device]\nmodel = \"vteam\"\n[tune]\nsamples = 0\n"),
-    )
-    .unwrap();
+    std::fs::write(folder.join("e.toml"), experiment("[device]\nmodel = \"vteam\"\n[tune]\nsamples = 0\n"))
+        .unwrap();
     let values = "{ from = 2, to = 9, step = 1 }";
     let search = |more: &[&str]| {
         let base = ["search", "e.toml", "--key", "adc.bits", "--json"];
@@ -420,17 +497,104 @@ fn a_search_finds_what_trying_all_finds_and_says_what_it_spent() {
 #[test]
 fn every_experiment_of_figure_1_can_be_computed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut points = 0;
-    for entry in std::fs::read_dir(common::root().join("examples/figure1")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        let point = format!("{}", 99 - 31 * points);
+    for (number, panels) in PANELS.iter().enumerate() {
+        let (point, path) = (format!("{}", 99 - 31 * number), format!("examples/figure1/{panels}.toml"));
         let out = folder.path().join(&point).display().to_string();
-        let path = path.display().to_string();
         common::memtorch(&["sweep", &path, "--limit", "2", "--point", &point, "--out", &out]).done();
-        points += 1;
     }
-    assert_eq!(points, 4);
+}
+
+const PANELS: [&str; 4] = ["device-to-device", "states", "stuck-on", "stuck-off"];
+
+/// The experiments on CIFAR-10, with a network and images of one's own: as many points as those on Fashion-MNIST.
+#[test]
+fn every_experiment_on_cifar_10_can_be_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // A label, then 3 x 32 x 32 bytes.
+    let records = (0..6u32).flat_map(|n| {
+        let pixels = (0..3072u32).map(move |i| (i.wrapping_mul(2_654_435_761).rotate_left(n) >> 24) as u8);
+        std::iter::once((n % 10) as u8).chain(pixels)
+    });
+    std::fs::write(folder.join("test_batch.bin"), records.collect::<Vec<u8>>()).unwrap();
+    let images = format!("data.images={}", folder.join("test_batch.bin").display());
+    let network = format!("model.onnx={}", common::file("tests/networks/cifar10.onnx"));
+    let own = ["--set", &network, "--set", &images];
+    for (number, panels) in PANELS.iter().enumerate() {
+        let (point, path) = (format!("{}", 99 - 31 * number), format!("examples/cifar10/{panels}.toml"));
+        let out = folder.join(panels).display().to_string();
+        let start = ["sweep", &path, "--point", &point, "--out", &out, "--json"];
+        let ran = common::memtorch(&[&start[..], &own].concat()).done();
+        let results: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((&results["samples"], results["layers"].as_array().unwrap().len()), (&6.into(), 3));
+        assert!(
+            results["layers"].as_array().unwrap().iter().all(|layer| layer["patched"] == true),
+            "{results}"
+        );
+        // The same points as those of the figure, but for the network and its images.
+        let [here, there] = ["cifar10", "figure1"].map(|of| {
+            let text =
+                std::fs::read_to_string(common::file(&format!("examples/{of}/{panels}.toml"))).unwrap();
+            text[text.find("[device]").unwrap()..].to_owned()
+        });
+        assert_eq!(here, there, "{panels}");
+    }
+    let ran =
+        common::memtorch(&[&["run", "examples/cifar10/vgg16.toml", "--json"][..], &own].concat()).done();
+    assert!(ran.stdout.contains("\"samples\": 6"), "{}", ran.stdout);
+    // Without them it is said what is missing.
+    says(&common::memtorch(&["run", "examples/cifar10/vgg16.toml"]), &["vgg16.onnx"]);
+}
+
+/// What a reader of Parquet finds is what the CSV says, cell by cell, and the experiment.
+#[cfg(feature = "parquet")]
+#[test]
+fn the_parquet_file_has_the_cells_of_the_csv() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    small(folder);
+    // A key that only some points have, and one whose values are text.
+    let swept = "sweep.\"nonideality.0\"=[{ kind = \"stuck\", hrs = 0.1 }, { kind = \"states\", count = 4 }]";
+    let file = read(folder, "e.toml").replace("\"nonideality.0.hrs\" = [0.0, 0.2]\n", "");
+    std::fs::write(folder.join("e.toml"), file).unwrap();
+    sweep(folder, &["--out", "s", "--set", swept]).done();
+    let runs = read(folder, "s/runs.csv");
+    let mut lines = runs.lines().map(cells);
+    let names = lines.next().unwrap();
+    let reader =
+        SerializedFileReader::new(std::fs::File::open(folder.join("s/runs.parquet")).unwrap()).unwrap();
+    let mut empty = 0;
+    let mut rows = 0;
+    for (line, row) in lines.zip(reader.get_row_iter(None).unwrap()) {
+        let found: Vec<(String, String)> = row
+            .unwrap()
+            .get_column_iter()
+            .map(|(name, field)| {
+                let text = match field {
+                    Field::Null => String::new(),
+                    Field::Bool(x) => x.to_string(),
+                    Field::Long(x) => x.to_string(),
+                    Field::Double(x) => format!("{x:?}"),
+                    Field::Str(text) => text.clone(),
+                    other => panic!("{name}: {other:?}"),
+                };
+                (name.clone(), text)
+            })
+            .collect();
+        let plain = |cell: &&str| cell.trim_matches('"').replace("\"\"", "\"");
+        assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names);
+        assert_eq!(
+            found.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>(),
+            line.iter().map(plain).collect::<Vec<_>>()
+        );
+        empty += found.iter().filter(|(_, text)| text.is_empty()).count();
+        rows += 1;
+    }
+    assert_eq!((rows, empty > 0), (12, true));
+    let about = reader.metadata().file_metadata().key_value_metadata().unwrap();
+    let experiment = about.iter().find(|entry| entry.key == "memtorch.experiment").unwrap();
+    assert_eq!(experiment.value.as_deref(), Some(read(folder, "s/experiment.toml").as_str()));
 }

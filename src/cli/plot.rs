@@ -37,7 +37,7 @@ pub(crate) fn execute(arguments: &Plot, registry: &Registry) -> Result<(), Error
 /// The experiment of a sweep's folder, and its points.
 pub(crate) fn experiment(folder: &Path) -> Result<(Document, Points), Error> {
     let document = Document::parse(&sweep::written(folder)?, &folder.join("experiment.toml"))?;
-    let points = Points::new(&document, None)?;
+    let points = Points::new(&document)?;
     Ok((document, points))
 }
 

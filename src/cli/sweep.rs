@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "parquet")]
+use memtorch_utils::files::FileError;
 use memtorch_utils::files::write_atomic;
 
 use super::arguments::{Merge, Sweep};
@@ -14,15 +16,17 @@ use crate::{Error, Registry};
 pub(crate) fn execute(arguments: &Sweep, registry: &Registry) -> Result<(), Error> {
     let mut document = Document::read(&arguments.input)?;
     context::apply(&mut document, &arguments.compute)?;
-    let points = Points::new(&document, arguments.limit)?;
+    if let Some(limit) = arguments.limit {
+        document.set_limit(limit)?;
+    }
+    let points = Points::new(&document)?;
     if let Some(point) = arguments.point {
         return one(arguments, point, &points, registry);
     }
     let backend = context::backend(&arguments.compute.backend, registry)?;
     let identity = points.identity(registry)?;
     let manifest = Manifest::new(&identity, points.sweep.points(), points.sweep.repeats);
-    sweep::begin(&arguments.out, &manifest, arguments.resume, &document.to_toml())?;
-    let mut log = Log::open(&arguments.out)?;
+    let mut log = sweep::begin(&arguments.out, &manifest, arguments.resume, &document.to_toml())?;
     context::with_threads(arguments.compute.threads, || {
         let progress = context::Progress::new();
         let threads = match arguments.compute.backend.as_str() {
@@ -65,17 +69,20 @@ fn one(arguments: &Sweep, point: usize, points: &Points, registry: &Registry) ->
 
 pub(crate) fn merge(arguments: &Merge, registry: &Registry) -> Result<(), Error> {
     let folder = &arguments.out;
-    sweep::merge(&arguments.parts, folder)?;
+    let log = sweep::merge(&arguments.parts, folder)?;
     let (_, points) = plot::experiment(folder)?;
-    finish(folder, &points, &Log::open(folder)?, arguments.json, registry)
+    finish(folder, &points, &log, arguments.json, registry)
 }
 
 /// Writes the tables and says what they say.
 fn finish(folder: &Path, points: &Points, log: &Log, json: bool, registry: &Registry) -> Result<(), Error> {
     plot::sweep_figures(folder, log.rows(), registry)?;
     let summaries = sweep::summaries(log.rows());
+    let runs = sweep::runs(points, log.rows(), registry)?;
+    #[cfg(feature = "parquet")]
+    write_parquet(folder, &runs)?;
     let files = [
-        ("times.csv", sweep::times_csv(&points.sweep, log.rows())),
+        ("runs.csv", sweep::runs_csv(&runs, log.rows().len())),
         ("summary.csv", sweep::summary_csv(&points.sweep, &summaries)),
         // Last: where it is, all is there.
         ("results.csv", sweep::results_csv(&points.sweep, log.rows())),
@@ -87,6 +94,16 @@ fn finish(folder: &Path, points: &Points, log: &Log, json: bool, registry: &Regi
         return print(&format!("{:#}\n", as_json(points, &summaries)));
     }
     print(&table(points, &summaries))
+}
+
+/// The table of `runs.csv`, and the experiment that it is of.
+#[cfg(feature = "parquet")]
+fn write_parquet(folder: &Path, runs: &[sweep::Column]) -> Result<(), Error> {
+    let path = folder.join("runs.parquet");
+    let about = [("memtorch.experiment", sweep::written(folder)?)];
+    let bytes = sweep::parquet(runs, &about)
+        .map_err(|error| FileError::new(&path, std::io::Error::other(error.to_string())))?;
+    Ok(write_atomic(&path, |file| file.write_all(&bytes))?)
 }
 
 fn as_json(points: &Points, summaries: &[Summary]) -> serde_json::Value {

@@ -124,6 +124,16 @@ impl Document {
         self.place(&segments, value, origin.clone()).map_err(fail)
     }
 
+    /// Looks at so many samples at most, whatever `data.limit` says.
+    ///
+    /// # Errors
+    /// A section `[data]` that is none.
+    pub fn set_limit(&mut self, limit: u64) -> Result<(), Error> {
+        let written = self.table.get("data").and_then(Value::as_table).and_then(|data| data.get("limit"));
+        let limit = written.and_then(Value::as_count).map_or(limit, |n| limit.min(n as u64));
+        self.set(&format!("data.limit={limit}"))
+    }
+
     /// Puts a value at a path of names, as if it were written at `origin`.
     ///
     /// # Errors

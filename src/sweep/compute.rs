@@ -156,6 +156,7 @@ fn prepare(
             experiment.plan(workload.layers(), registry)?;
         } else {
             let workload = Workload::open(&experiment, backend.clone())?;
+            workload.check_classes("a sweep")?;
             experiment.plan(workload.layers(), registry)?;
             loaded.push((experiment.model, experiment.data, workload));
         }

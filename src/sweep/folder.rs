@@ -10,13 +10,15 @@ use crate::Error;
 /// The experiment as it was written, in the folder of its sweep.
 const EXPERIMENT: &str = "experiment.toml";
 
-/// Makes a folder that of a sweep, or sees that it is.
+/// Makes a folder that of a sweep, or sees that it is, and opens its log.
 ///
 /// # Errors
-/// A folder that has another sweep, or this one if it is not to be gone on with; one that cannot be written
-/// to.
-pub fn begin(folder: &Path, manifest: &Manifest, resume: bool, experiment: &str) -> Result<(), Error> {
+/// A folder that has another sweep, or this one if it is not to be gone on with; one in which another process
+/// computes, or that cannot be written to; a damaged log.
+pub fn begin(folder: &Path, manifest: &Manifest, resume: bool, experiment: &str) -> Result<Log, Error> {
     std::fs::create_dir_all(folder).map_err(|error| FileError::new(folder, error))?;
+    // First of all: of two processes that begin at once, one must not describe the other's results.
+    let log = Log::open(folder)?;
     match Manifest::read(folder)? {
         Some(known) => {
             if let Some(what) = known.difference(manifest) {
@@ -28,7 +30,7 @@ pub fn begin(folder: &Path, manifest: &Manifest, resume: bool, experiment: &str)
                 return Err(Error::argument("--out", folder.display(), expected));
             }
         }
-        None if Log::exists(folder) => {
+        None if !log.rows().is_empty() => {
             let expected = "a new folder: this one has a log of some other sweep";
             return Err(Error::argument("--out", folder.display(), expected));
         }
@@ -38,7 +40,7 @@ pub fn begin(folder: &Path, manifest: &Manifest, resume: bool, experiment: &str)
             manifest.write(folder)?;
         }
     }
-    Ok(())
+    Ok(log)
 }
 
 /// The experiment of a sweep as it was written.

@@ -88,6 +88,9 @@ impl Log {
         let path = folder.join(NAME);
         let fail = |error| FileError::new(&path, error);
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(fail)?;
+        if !file.metadata().map_err(fail)?.is_file() {
+            return Err(fail(io::Error::new(ErrorKind::InvalidInput, "expected a plain file")).into());
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
@@ -119,11 +122,6 @@ impl Log {
         let mut log = Self { path, file, length: 0, rows: BTreeMap::new() };
         log.load()?;
         Ok(log.rows)
-    }
-
-    /// Whether a folder has a log.
-    pub fn exists(folder: &Path) -> bool {
-        folder.join(NAME).exists()
     }
 
     /// What was computed, in the order of points and repeats.

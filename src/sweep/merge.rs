@@ -36,12 +36,12 @@ impl std::str::FromStr for Shard {
     }
 }
 
-/// Puts the parts of one sweep together in a new folder: the log as if one machine had computed all of it.
+/// Puts the parts of one sweep together in a new folder, and gives its log: as if one machine had computed all of it.
 ///
 /// # Errors
 /// Folders of different sweeps, with what differs; points that no folder has; a point that two folders
 /// have with different results; a folder that has a sweep already.
-pub fn merge(parts: &[PathBuf], out: &Path) -> Result<(), Error> {
+pub fn merge(parts: &[PathBuf], out: &Path) -> Result<Log, Error> {
     let mut found: Option<(&Path, Manifest)> = None;
     let mut rows: BTreeMap<(usize, usize), (usize, String)> = BTreeMap::new();
     for (index, folder) in parts.iter().enumerate() {
@@ -72,18 +72,19 @@ pub fn merge(parts: &[PathBuf], out: &Path) -> Result<(), Error> {
             rows.insert(place, (index, row));
         }
     }
-    let Some((first, manifest)) = found else { return Ok(()) };
+    let Some((first, manifest)) = found else {
+        return Err(Error::argument("merge", "no folder", "those of the parts"));
+    };
     let missing = missing(&manifest, |place| rows.contains_key(&place));
     if !missing.is_empty() {
         let expected = format!("folders with all points; missing: {missing}");
         return Err(Error::argument("merge", format!("{} folders", parts.len()), expected));
     }
-    super::begin(out, &manifest, false, &super::written(first)?)?;
-    let mut log = Log::open(out)?;
+    let mut log = super::begin(out, &manifest, false, &super::written(first)?)?;
     for (_, row) in rows.into_values() {
         log.append_row(&row)?;
     }
-    Ok(())
+    Ok(log)
 }
 
 /// The part of a row that equal runs share.

@@ -11,7 +11,10 @@ mod folder;
 mod log;
 mod manifest;
 mod merge;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod points;
+mod runs;
 mod statistics;
 mod table;
 mod values;
@@ -22,8 +25,11 @@ pub use folder::{begin, written};
 pub use log::{Layer, Log, Results, Row};
 pub use manifest::Manifest;
 pub use merge::{Shard, merge, missing};
+#[cfg(feature = "parquet")]
+pub use parquet::parquet;
 pub use points::{Identity, Points};
+pub use runs::{Cells, Column, runs, runs_csv};
 pub use statistics::Statistics;
 pub(crate) use statistics::student;
-pub use table::{Summary, results_csv, summaries, summary_csv, times_csv};
+pub use table::{Summary, results_csv, summaries, summary_csv};
 pub(crate) use values::{json_value, read_values, shown};

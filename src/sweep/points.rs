@@ -17,7 +17,6 @@ pub struct Points {
     /// The axes.
     pub sweep: Sweep,
     base: Document,
-    limit: Option<u64>,
 }
 
 /// What tells one sweep from another.
@@ -30,12 +29,12 @@ pub struct Identity {
 }
 
 impl Points {
-    /// The points of a document with a section `[sweep]`, and with at most `limit` samples.
+    /// The points of a document with a section `[sweep]`.
     ///
     /// # Errors
     /// No such section, or one that makes no sense; a document that sets `repeat`; an option that sets a key
     /// that is swept.
-    pub fn new(document: &Document, limit: Option<u64>) -> Result<Self, Error> {
+    pub fn new(document: &Document) -> Result<Self, Error> {
         let Some(sweep) = Sweep::find(document)? else {
             let (key, expected) = ("sweep".to_owned(), "a section [sweep]".to_owned());
             return Err(document.error(ConfigError::Missing { key, expected }));
@@ -57,7 +56,7 @@ impl Points {
         }
         let mut base = document.clone();
         base.table.remove("sweep");
-        Ok(Self { sweep, base, limit })
+        Ok(Self { sweep, base })
     }
 
     /// The experiment of a point and repeat: the same alone as in the sweep.
@@ -76,9 +75,6 @@ impl Points {
         }
         let mut experiment = Experiment::resolve(document, registry)?;
         experiment.repeat = repeat as u64;
-        if let Some(limit) = self.limit {
-            experiment.set_limit(limit);
-        }
         Ok(experiment)
     }
 

@@ -21,26 +21,6 @@ pub fn results_csv(sweep: &Sweep, rows: &Rows) -> String {
     text
 }
 
-/// `times.csv`: what `results.csv` may not hold, since it differs from run to run, and more of each run.
-pub fn times_csv(sweep: &Sweep, rows: &Rows) -> String {
-    let last = "seed,version,agreement,program_seconds,memristive_seconds,all_seconds";
-    let mut text = head("point,repeat", sweep, last);
-    for ((point, repeat), row) in rows {
-        let r = &row.results;
-        text.push_str(&format!(
-            "{point},{repeat},{}{},{},{:?},{:?},{:?},{:?}\n",
-            cells(sweep, *point),
-            r.seed,
-            quoted(&r.version),
-            r.agreement,
-            row.seconds.program,
-            row.seconds.memristive,
-            row.seconds.all
-        ));
-    }
-    text
-}
-
 /// What the repeats of a point say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {

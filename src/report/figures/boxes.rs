@@ -37,7 +37,7 @@ pub(super) fn draw(
     let steps = groups.map_or(1, |axis| study.axes[axis].values.len());
     let ordered = groups.is_some_and(|axis| study.axes[axis].numbers.is_some());
     let colour = |step| palette::line(step, steps, ordered);
-    let (y, y_ticks) = range(study);
+    let (y, y_ticks) = range(study, &[]);
     let ticks: Ticks = axis.values.iter().enumerate().map(|(i, v)| (i as f64 + 0.5, v.clone())).collect();
     for (index, (title, chosen)) in panels.iter().enumerate() {
         let frame = Frame { area, edges: grid.edges(index), x: 0.0..columns as f64, y: y.clone() };

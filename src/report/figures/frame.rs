@@ -142,11 +142,12 @@ impl Frame<'_, '_> {
     /// One of a few shapes, so that lines differ without colours too.
     pub(super) fn marker(&self, (x, y): Place, shape: usize, colour: RGBColor) -> Result<(), Failed> {
         let r = units(4);
-        match shape % 4 {
+        match shape % 5 {
             0 => Ok(self.area.draw(&Circle::new((x, y), r - 2, colour.filled()))?),
             1 => self.rectangle((x - r + 3, y - r + 3), (x + r - 3, y + r - 3), colour.filled()),
             2 => self.polygon(vec![(x - r, y + r - 3), (x + r, y + r - 3), (x, y - r)], colour.filled()),
-            _ => self.polygon(vec![(x - r, y), (x, y - r), (x + r, y), (x, y + r)], colour.filled()),
+            3 => self.polygon(vec![(x - r, y), (x, y - r), (x + r, y), (x, y + r)], colour.filled()),
+            _ => self.polygon(vec![(x - r, y - r + 3), (x + r, y - r + 3), (x, y + r)], colour.filled()),
         }
     }
 

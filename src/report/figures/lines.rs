@@ -28,7 +28,7 @@ pub(super) fn draw(
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
     let room = 0.05 * (high - low);
-    let (y, y_ticks) = range(study);
+    let (y, y_ticks) = range(study, &study.digital);
     let grid = Grid::new(panels.len(), CELL);
     let steps = lines.map_or(1, |axis| study.axes[axis].values.len());
     let ordered = lines.is_some_and(|axis| study.axes[axis].numbers.is_some());

@@ -62,7 +62,7 @@ pub fn sweep(
         let size = boxes::size(&study, x, groups, &panels);
         draw(folder, "repeats", size, &mut files, |area| boxes::draw(area, &study, x, groups, &panels))?;
     }
-    if let Some((title, bars)) = bars::worst(sweep, rows) {
+    if let Some((title, bars)) = bars::worst(&study, rows) {
         layers(folder, &title, &bars, &mut files)?;
     }
     Ok(files)
@@ -145,10 +145,10 @@ fn legend_width(study: &Study<'_>, axis: Option<usize>) -> i32 {
     title.max(values).max(130) + 16
 }
 
-/// The range of accuracies that are drawn.
-fn range(study: &Study<'_>) -> (std::ops::Range<f64>, frame::Ticks) {
-    let with_digital = || study.all().chain(study.digital.iter().copied());
-    let (low, high) = (with_digital().fold(100.0, f64::min), with_digital().fold(0.0, f64::max));
+/// The range of accuracies that are drawn: those of all points, and others.
+fn range(study: &Study<'_>, others: &[f64]) -> (std::ops::Range<f64>, frame::Ticks) {
+    let all = || study.all().chain(others.iter().copied());
+    let (low, high) = (all().fold(100.0, f64::min), all().fold(0.0, f64::max));
     if high - low > 40.0 {
         return frame::round_ticks(0.0, 100.0, 5);
     }

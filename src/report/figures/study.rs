@@ -24,27 +24,24 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// Where its values stand along a line: as they are, by their logarithms, or one after the other where
-    /// that alone tells them apart.
+    /// Where its values stand along a line: as they are or by their logarithms, whichever keeps neighbours
+    /// farther apart, or one after the other where neither tells them apart.
     pub(super) fn positions(&self) -> Vec<f64> {
         let even = || (0..self.values.len()).map(|i| i as f64).collect::<Vec<f64>>();
         let Some(numbers) = &self.numbers else { return even() };
+        // The least distance of two, as a share of the whole.
         let apart = |places: &[f64]| {
             let mut sorted = places.to_vec();
             sorted.sort_by(f64::total_cmp);
             let span = sorted[sorted.len() - 1] - sorted[0];
-            sorted.windows(2).all(|pair| pair[1] - pair[0] > 0.04 * span)
+            sorted.windows(2).map(|pair| (pair[1] - pair[0]) / span).fold(f64::INFINITY, f64::min)
         };
-        if apart(numbers) {
-            return numbers.clone();
-        }
-        if numbers.iter().all(|x| *x > 0.0) {
-            let logarithms: Vec<f64> = numbers.iter().map(|x| x.log10()).collect();
-            if apart(&logarithms) {
-                return logarithms;
-            }
-        }
-        even()
+        let logarithms: Vec<f64> = numbers.iter().map(|x| x.log10()).collect();
+        let positive = numbers.iter().all(|x| *x > 0.0);
+        // A little better is not worth a scale that must be read twice.
+        let better =
+            if positive && apart(&logarithms) > 1.2 * apart(numbers) { &logarithms } else { numbers };
+        if apart(better) > 0.04 { better.clone() } else { even() }
     }
 
     pub(super) fn ticks(&self) -> Ticks {
@@ -139,6 +136,14 @@ impl<'a> Study<'a> {
                 .collect();
         }
         panels
+    }
+
+    /// The values of a point, each with its name.
+    pub(super) fn setting(&self, point: usize) -> String {
+        let steps = self.sweep.steps(point);
+        let pairs =
+            self.axes.iter().map(|axis| format!("{}: {}", axis.label, axis.values[steps[axis.place]]));
+        pairs.collect::<Vec<_>>().join(", ")
     }
 
     /// All accuracies.
@@ -239,6 +244,18 @@ mod tests {
         ] {
             assert_eq!(label(key, &document.table, &registry), expected);
         }
+    }
+
+    #[test]
+    fn values_stand_where_they_are_told_apart() {
+        let positions = |numbers: &[f64]| {
+            let (label, key, values) = (String::new(), String::new(), vec![String::new(); numbers.len()]);
+            Parameter { label, key, values, numbers: Some(numbers.to_vec()), place: 0 }.positions()
+        };
+        assert_eq!(positions(&[2.0, 4.0, 6.0, 8.0, 10.0]), [2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(positions(&[0.0, 0.01, 0.05, 0.1]), [0.0, 0.01, 0.05, 0.1]);
+        assert_eq!(positions(&[1e6, 1e7, 1e9]), [6.0, 7.0, 9.0]);
+        assert_eq!(positions(&[0.0, 1.0, 1e6]), [0.0, 1.0, 2.0]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ set -eu
 here=$(dirname "$0")
 [ $# -ge 3 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 # The paths of an experiment are relative to its file, these to where we are.
-absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
+absolute() { folder=$(cd "$(dirname "$1")" && pwd) && echo "$folder/$(basename "$1")"; }
 model=$(absolute "$1")
 images=$(absolute "$2")
 out=$3

@@ -69,8 +69,11 @@ pub(super) fn draw(
         }
         top += units(30);
     }
-    let about =
-        [format!("{} repeats:", study.repeats), "least, quartiles,".to_owned(), "greatest".to_owned()];
+    let about = [
+        format!("{} repeats:", study.repeats),
+        "median, quartiles,".to_owned(),
+        "least, greatest".to_owned(),
+    ];
     for (line, text) in about.iter().enumerate() {
         frame.text(text, (left, top + units(15 * line as i32)), SMALL, (HPos::Left, VPos::Center))?;
     }

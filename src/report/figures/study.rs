@@ -24,8 +24,8 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// Where its values stand along a line: as they are or by their logarithms, whichever keeps neighbours
-    /// farther apart, or one after the other where neither tells them apart.
+    /// Where its values stand along a line: as they are, by their logarithms where those keep neighbours far
+    /// better apart, or one after the other where neither tells them apart.
     pub(super) fn positions(&self) -> Vec<f64> {
         let even = || (0..self.values.len()).map(|i| i as f64).collect::<Vec<f64>>();
         let Some(numbers) = &self.numbers else { return even() };
@@ -38,9 +38,8 @@ impl Parameter {
         };
         let logarithms: Vec<f64> = numbers.iter().map(|x| x.log10()).collect();
         let positive = numbers.iter().all(|x| *x > 0.0);
-        // A little better is not worth a scale that must be read twice.
         let better =
-            if positive && apart(&logarithms) > 1.2 * apart(numbers) { &logarithms } else { numbers };
+            if positive && apart(&logarithms) > 2.0 * apart(numbers) { &logarithms } else { numbers };
         if apart(better) > 0.04 { better.clone() } else { even() }
     }
 
@@ -253,6 +252,7 @@ mod tests {
             Parameter { label, key, values, numbers: Some(numbers.to_vec()), place: 0 }.positions()
         };
         assert_eq!(positions(&[2.0, 4.0, 6.0, 8.0, 10.0]), [2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(positions(&[3.0, 4.0, 6.0]), [3.0, 4.0, 6.0]);
         assert_eq!(positions(&[0.0, 0.01, 0.05, 0.1]), [0.0, 0.01, 0.05, 0.1]);
         assert_eq!(positions(&[1e6, 1e7, 1e9]), [6.0, 7.0, 9.0]);
         assert_eq!(positions(&[0.0, 1.0, 1e6]), [0.0, 1.0, 2.0]);

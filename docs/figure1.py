@@ -62,9 +62,8 @@ def main(folder):
         shutil.copy(source / "heat-map.svg", HERE / "figure1" / f"{name}.svg")
         shutil.copy(source / "results.csv", HERE / "figure1" / f"{name}.csv")
     accuracy = ", ".join(f"{value:.2f}" for value in sorted(digital))
-    about = "What is shown is all of it: mean accuracies in per cent over 2,000 images and five repeats, on tiles of 128 x 128 / 256 x\n"
-    about += f"64 (digitally {accuracy}). One evaluation alone scatters by about 0.6 points for the choice of images. The single results\n"
-    about += "are in `figure1/*.csv`.\n"
+    about = "What is shown is all of it: mean accuracies in per cent over 2,000 images and five repeats, on tiles of 128 x 128\n"
+    about += f"/ 256 x 64; digitally {accuracy}. The single results are in `figure1/*.csv`.\n"
     (HERE / "figure1.md").write_text(put(page, "about", about))
 
 

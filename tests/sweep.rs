@@ -429,6 +429,14 @@ fn figures_and_the_report_are_made_and_made_again() {
     assert_eq!(report.matches("<svg").count(), names.len());
     assert_eq!(report.matches("<tr>").count(), 1 + 12);
     assert!(report.contains("[sweep]") && report.contains("12 points of 12, 2 repeats each"));
+    // A key that is no number, and no repeats.
+    let text = read(folder, "e.toml");
+    let named = text[..text.find("[sweep]").unwrap()].to_owned()
+        + "[sweep]\n\"adc.read\" = [\"difference\", \"each\"]\n";
+    std::fs::write(folder.join("e.toml"), named).unwrap();
+    sweep(folder, &["--out", "named"]).done();
+    let lines = read(folder, "named/accuracy-adc.read.svg");
+    assert!(lines.contains("adc: read") && lines.contains("difference") && lines.contains("each"));
     // A run has figures too, and another folder has none.
     memtorch_in(folder, &["run", "s/experiment.toml", "--limit", "5", "--out", "r"]).done();
     memtorch_in(folder, &["plot", "r"]).done();

@@ -19,7 +19,7 @@ pub(super) fn size(
     groups: Option<usize>,
     panels: &[(String, Chosen)],
 ) -> (u32, u32) {
-    Grid::new(panels.len(), cell(study, x, groups)).size(panels.len(), legend_width(study, groups))
+    Grid::new(panels, cell(study, x, groups)).size(panels.len(), legend_width(study, groups))
 }
 
 /// Boxes from the lower to the upper quartile with the median, whiskers to the least and the greatest
@@ -31,7 +31,7 @@ pub(super) fn draw(
     groups: Option<usize>,
     panels: &[(String, Chosen)],
 ) -> Result<(), Failed> {
-    let grid = Grid::new(panels.len(), cell(study, x, groups));
+    let grid = Grid::new(panels, cell(study, x, groups));
     let axis = &study.axes[x];
     let columns = axis.values.len();
     let steps = groups.map_or(1, |axis| study.axes[axis].values.len());

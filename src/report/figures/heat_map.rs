@@ -21,7 +21,7 @@ fn cell(study: &Study<'_>, x: usize, y: usize) -> (i32, i32) {
 }
 
 pub(super) fn size(study: &Study<'_>, x: usize, y: usize, panels: &[(String, Chosen)]) -> (u32, u32) {
-    Grid::new(panels.len(), cell(study, x, y)).size(panels.len(), LEGEND)
+    Grid::new(panels, cell(study, x, y)).size(panels.len(), LEGEND)
 }
 
 /// The mean of the repeats as a colour and a number.
@@ -32,7 +32,7 @@ pub(super) fn draw(
     y: usize,
     panels: &[(String, Chosen)],
 ) -> Result<(), Failed> {
-    let grid = Grid::new(panels.len(), cell(study, x, y));
+    let grid = Grid::new(panels, cell(study, x, y));
     let (columns, rows) = (study.axes[x].values.len(), study.axes[y].values.len());
     let ticks = |axis: usize| -> Ticks {
         study.axes[axis].values.iter().enumerate().map(|(i, v)| (i as f64 + 0.5, v.clone())).collect()

@@ -11,7 +11,7 @@ use crate::report::picture::{Area, FINE, Failed};
 const CELL: (i32, i32) = (420, 320);
 
 pub(super) fn size(study: &Study<'_>, lines: Option<usize>, panels: &[(String, Chosen)]) -> (u32, u32) {
-    Grid::new(panels.len(), CELL).size(panels.len(), legend_width(study, lines))
+    Grid::new(panels, CELL).size(panels.len(), legend_width(study, lines))
 }
 
 /// The mean of the repeats over one axis with its 95 % confidence band, a line for each step of another.
@@ -29,7 +29,7 @@ pub(super) fn draw(
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(*p), high.max(*p)));
     let room = 0.05 * (high - low);
     let (y, y_ticks) = range(study, &study.digital);
-    let grid = Grid::new(panels.len(), CELL);
+    let grid = Grid::new(panels, CELL);
     let steps = lines.map_or(1, |axis| study.axes[axis].values.len());
     let ordered = lines.is_some_and(|axis| study.axes[axis].numbers.is_some());
     let colour = |step| palette::line(step, steps, ordered);

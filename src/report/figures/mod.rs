@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use bars::Bar;
 use frame::{Frame, units};
-use study::Study;
+use study::{Chosen, Study};
 
 use super::picture::{Area, Failed, Picture};
 use crate::experiment::Document;
@@ -23,8 +23,9 @@ use crate::{Error, Registry};
 
 /// Draws what a sweep found, each figure as SVG and as PNG, and gives the names of the SVG files.
 ///
-/// One figure for each swept number (accuracy over it, a line for each value of the next key, a panel for
-/// each of the others), a heat map for two, boxes of the repeats, the layers of the worst point.
+/// One figure for each swept number, or for the first key where none is (accuracy over it, a line for each value of
+/// the next key, a panel for each of the others), a heat map for two, boxes of the repeats, the layers of the worst
+/// point.
 ///
 /// # Errors
 /// A folder that cannot be written to.
@@ -40,7 +41,9 @@ pub fn sweep(
     let numeric: Vec<usize> = (0..study.axes.len()).filter(|i| study.axes[*i].numbers.is_some()).collect();
     // Lines and boxes side by side are for numbers, panels for the rest.
     let other = |x: usize| numeric.iter().copied().chain(0..study.axes.len()).find(|i| *i != x);
-    for &x in &numeric {
+    // Something must show the accuracies where no key is a number.
+    let along = if numeric.is_empty() && !study.axes.is_empty() { vec![0] } else { numeric.clone() };
+    for &x in &along {
         let name = format!("accuracy-{}", file_name(&study.axes[x].key));
         let lines = other(x);
         let used: Vec<usize> = [Some(x), lines].into_iter().flatten().collect();
@@ -104,12 +107,14 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(panels: usize, cell: (i32, i32)) -> Self {
-        let columns = match panels {
-            0..=3 => panels.max(1),
+    /// For panels with titles, each of this size, or wider if the titles are.
+    fn new(panels: &[(String, Chosen)], cell: (i32, i32)) -> Self {
+        let columns = match panels.len() {
+            0..=3 => panels.len().max(1),
             n => (n as f64).sqrt().ceil() as usize,
         };
-        Self { columns, cell }
+        let title = 20 + widest(panels.iter().map(|(title, _)| title.as_str()));
+        Self { columns, cell: (cell.0.max(title), cell.1) }
     }
 
     /// The size of the figure with some room on the right.

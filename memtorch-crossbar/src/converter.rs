@@ -17,8 +17,7 @@ pub enum FullScale {
     Fixed(f32),
     /// One for each tile, in the order of the layout.
     PerTile(Arc<[f32]>),
-    /// One for each used bit line of each tile, in the order of the layout. Products call the converter on the
-    /// CPU.
+    /// One for each used bit line of each tile, in the order of the layout.
     PerLine(Arc<[Box<[f32]>]>),
 }
 
@@ -49,7 +48,7 @@ impl FullScale {
         dynamic: impl Fn(&[f32], f64) -> f32,
         convert: impl Fn(&mut [f32], f32) -> usize,
     ) -> usize {
-        // A tile or a line without a full scale has no code but 0; backends refuse a list of too few tiles.
+        // A tile or a line without a full scale has no code but 0; backends refuse a list that is too short.
         let full_scale = match self {
             Self::Dynamic { overflow_rate } => dynamic(sums, *overflow_rate),
             Self::Fixed(full_scale) => *full_scale,
@@ -196,9 +195,7 @@ impl Converter for LinearConverter {
     }
 
     fn descriptor(&self) -> Option<ConverterSpec> {
-        let fused =
-            self.errors == ConverterErrors::default() && !matches!(self.full_scale, FullScale::PerLine(_));
-        fused.then(|| ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
+        (self.errors == ConverterErrors::default()).then(|| ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
     }
 
     fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {
@@ -335,8 +332,7 @@ mod tests {
         let lines: Box<[f32]> = [1.0, 4.0].into();
         let full_scale = FullScale::PerLine([[].into(), lines].into());
         // Steps of 0.5 A and 2 A; -3 A lies halfway and goes up. The third line has no range: no code but 0.
-        assert_eq!(convert(2, full_scale.clone(), &[3.0, -3.0, 1.0]), (vec![0.5, -2.0, 0.0], 1));
-        assert_eq!(LinearConverter::new(8, full_scale).unwrap().descriptor(), None);
+        assert_eq!(convert(2, full_scale, &[3.0, -3.0, 1.0]), (vec![0.5, -2.0, 0.0], 1));
     }
 
     #[test]

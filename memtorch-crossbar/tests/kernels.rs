@@ -123,6 +123,12 @@ fn what_does_not_fit_is_an_error() {
         assert!(multiply(rows(&[0.0; 36], usize::MAX), &Ideal, 16).is_err());
         let one_too_few = LinearConverter::new(8, FullScale::PerTile(Arc::from([1.0]))).unwrap();
         assert!(multiply(rows(&[0.0; 36], 2), &one_too_few, 16).is_err());
+        let lines = |last: usize| {
+            let tiles = layout.tiles().map(|tile| vec![1.0; tile.bit_lines - usize::from(tile.index == last)]);
+            LinearConverter::new(8, FullScale::PerLine(tiles.map(Vec::into_boxed_slice).collect())).unwrap()
+        };
+        assert!(multiply(rows(&[0.0; 36], 2), &lines(usize::MAX), 16).is_ok());
+        assert!(multiply(rows(&[0.0; 36], 2), &lines(layout.tile_count() - 1), 16).is_err());
 
         let good = PatchGeometry {
             channels: 2,

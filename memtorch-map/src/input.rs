@@ -1,5 +1,8 @@
 //! From inputs to volts on the word lines.
 
+use memtorch_utils::buffers;
+use memtorch_utils::kernel::{Loop, wide, widest};
+
 use crate::hardware::{InputScale, InputStage};
 
 /// The voltages of some samples.
@@ -38,7 +41,7 @@ impl InputStage {
         let max_voltage = self.max_voltage as f32;
         let samples = values.len() / sample_len.max(1);
         let mut driven =
-            Driven { volts: vec![0.0; values.len()], scales: Vec::with_capacity(samples), clipped: 0 };
+            Driven { volts: buffers::take(values.len()), scales: Vec::with_capacity(samples), clipped: 0 };
         let pairs =
             values.chunks_exact(sample_len.max(1)).zip(driven.volts.chunks_exact_mut(sample_len.max(1)));
         for (sample, volts) in pairs {
@@ -51,9 +54,7 @@ impl InputStage {
             };
             // A sample of zeros, or one so small that its scale vanishes.
             let scale = if scale == 0.0 { 1.0 } else { scale };
-            for (volt, x) in volts.iter_mut().zip(sample) {
-                *volt = x / scale;
-            }
+            wide(|| volts.iter_mut().zip(sample).for_each(|(volt, x)| *volt = x / scale));
             if let InputScale::Fixed(_) = self.scale {
                 let outside = volts.iter().filter(|v| v.abs() > max_voltage).count();
                 if outside > 0 {
@@ -73,9 +74,7 @@ impl InputStage {
 /// The digital-to-analogue converter: `sign(v) floor(|v| / step + 1/2) step`.
 fn convert(volts: &mut [f32], max_voltage: f32, bits: u32) {
     let step = step(max_voltage, bits);
-    for v in volts {
-        *v = ((v.abs() / step + 0.5).floor() * step).copysign(*v);
-    }
+    wide(|| volts.iter_mut().for_each(|v| *v = ((v.abs() / step + 0.5).floor() * step).copysign(*v)));
 }
 
 /// The voltage of one code.
@@ -85,15 +84,26 @@ fn step(max_voltage: f32, bits: u32) -> f32 {
 
 /// The largest magnitude; the lanes let it run at the speed of memory.
 fn largest(values: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let chunks = values.chunks_exact(16);
-    let rest = chunks.remainder().iter().fold(0.0f32, |m, x| m.max(x.abs()));
-    for chunk in chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane = lane.max(x.abs());
+    struct Largest<'a>(&'a [f32]);
+
+    impl Loop for Largest<'_> {
+        type Output = f32;
+
+        #[inline(always)]
+        fn run(self) -> f32 {
+            let mut lanes = [0.0f32; 32];
+            let chunks = self.0.chunks_exact(32);
+            let rest = chunks.remainder().iter().fold(0.0f32, |m, x| m.max(x.abs()));
+            for chunk in chunks {
+                for (lane, x) in lanes.iter_mut().zip(chunk) {
+                    *lane = lane.max(x.abs());
+                }
+            }
+            lanes.into_iter().fold(rest, f32::max)
         }
     }
-    lanes.into_iter().fold(rest, f32::max)
+
+    widest(Largest(values))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use memtorch_crossbar::{
     Accumulate, Array, ArrayBackend, Conversions, Converter, FullScale, Input, Layout, PatchGeometry, Product,
 };
 use memtorch_devices::Stream;
+use memtorch_utils::buffers;
+use memtorch_utils::kernel::wide;
 use ndarray::ArrayView3;
 
 use crate::hardware::{Entry, Hardware};
@@ -250,10 +252,13 @@ impl MappedMatrix {
                 sample.iter_mut().zip(lines).for_each(|(y, (gain, c))| *y = gain * (scale * *y) + c);
                 continue;
             }
-            for (values, (gain, constant)) in sample.chunks_exact_mut(positions).zip(lines) {
-                values.iter_mut().for_each(|y| *y = gain * (scale * *y) + constant);
-            }
+            wide(|| {
+                for (values, (gain, constant)) in sample.chunks_exact_mut(positions).zip(lines) {
+                    values.iter_mut().for_each(|y| *y = gain * (scale * *y) + constant);
+                }
+            });
         }
+        buffers::give(driven.volts);
         Ok(report)
     }
 
@@ -401,9 +406,14 @@ fn positions(input: &Input<'_>) -> usize {
 
 /// Adds a part with its weight, or sets the sum to it.
 fn add_weighed(sum: &mut [f32], weight: f32, part: &[f32], first: bool) {
-    for (sum, part) in sum.iter_mut().zip(part) {
-        *sum = weight.mul_add(*part, if first { 0.0 } else { *sum });
-    }
+    let pairs = sum.iter_mut().zip(part);
+    wide(|| {
+        if first {
+            pairs.for_each(|(sum, part)| *sum = weight.mul_add(*part, 0.0));
+        } else {
+            pairs.for_each(|(sum, part)| *sum = weight.mul_add(*part, *sum));
+        }
+    });
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -1,36 +1,6 @@
 //! Loops over elements, compiled for the registers that the processor has.
-//!
-//! Wider registers take more elements at a time and change nothing else: the compiler never fuses a
-//! multiplication and an addition, so every instruction set gives the same bits.
 
-#![allow(unsafe_code)]
-
-/// Runs a loop that the compiler may vectorise with the widest registers of this processor.
-#[inline(always)]
-pub(crate) fn wide<R>(run: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::is_x86_feature_detected as has;
-
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-        fn avx512<R>(run: impl FnOnce() -> R) -> R {
-            run()
-        }
-        #[target_feature(enable = "avx2")]
-        fn avx2<R>(run: impl FnOnce() -> R) -> R {
-            run()
-        }
-        if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-            // SAFETY: the processor has these instructions.
-            return unsafe { avx512(run) };
-        }
-        if has!("avx2") {
-            // SAFETY: the processor has these instructions.
-            return unsafe { avx2(run) };
-        }
-    }
-    run()
-}
+pub(crate) use memtorch_utils::kernel::{Loop, wide, widest};
 
 /// Replaces each element by `f` of it.
 #[inline(always)]

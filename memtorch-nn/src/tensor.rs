@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use memtorch_utils::buffers;
+
 /// The elements of a [`Tensor`], row-major. They are shared, and copied only when a shared one is written.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -12,7 +14,8 @@ pub enum Data {
     Bool(Arc<Vec<bool>>),
 }
 
-/// A dense array of any shape, row-major. It clones cheaply.
+/// A dense array of any shape, row-major. It clones cheaply. The last of its clones gives its memory back to
+/// the thread's buffers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     shape: Vec<usize>,
@@ -47,6 +50,25 @@ pub(crate) fn filled<T: Clone>(shape: &[usize], value: T) -> Result<Vec<T>, Stri
     values.try_reserve_exact(n).map_err(|_| format!("no memory for a tensor of shape {shape:?}"))?;
     values.resize(n, value);
     Ok(values)
+}
+
+/// A vector of so many elements of any value, for results of which every element is written.
+///
+/// # Errors
+/// As [`filled`].
+pub(crate) fn unfilled(shape: &[usize]) -> Result<Vec<f32>, String> {
+    // Where memory could run out, the allocation is one that can fail.
+    if count(shape)? > 1 << 24 { filled(shape, 0.0) } else { Ok(buffers::take(count(shape)?)) }
+}
+
+impl Drop for Tensor {
+    fn drop(&mut self) {
+        if let Data::F32(values) = &mut self.data
+            && let Some(values) = Arc::get_mut(values)
+        {
+            buffers::give(std::mem::take(values));
+        }
+    }
 }
 
 impl Tensor {
@@ -132,20 +154,20 @@ impl Tensor {
 
     /// The elements as real numbers; an unshared tensor gives its own.
     pub(crate) fn into_f32(self) -> Result<Vec<f32>, String> {
-        match self.data {
+        match self.into_data() {
             Data::F32(values) => Ok(Arc::try_unwrap(values).unwrap_or_else(|shared| shared.to_vec())),
             other => Err(format!("found {}: expected real numbers", other.kind())),
         }
     }
 
     /// The elements without the shape.
-    pub(crate) fn into_data(self) -> Data {
-        self.data
+    pub(crate) fn into_data(mut self) -> Data {
+        std::mem::replace(&mut self.data, Data::Bool(Arc::default()))
     }
 
     /// The same elements in another shape.
     pub(crate) fn reshaped(self, shape: &[usize]) -> Result<Self, String> {
-        Self::from_data(shape, self.data)
+        Self::from_data(shape, self.into_data())
     }
 }
 

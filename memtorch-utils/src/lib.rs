@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod buffers;
 pub mod config;
 #[cfg(feature = "datasets")]
 pub mod datasets;
 pub mod distribution;
 pub mod files;
+pub mod kernel;
 #[cfg(feature = "npy")]
 pub mod npy;
 #[cfg(feature = "npz")]

@@ -81,8 +81,15 @@ impl Product<'_> {
             if !(2..=24).contains(&bits) {
                 return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
             }
-            if let FullScale::PerTile(list) = full_scale {
-                shape("full scales", list.len(), Some(layout.tile_count()))?;
+            match full_scale {
+                FullScale::PerTile(list) => shape("full scales", list.len(), Some(layout.tile_count()))?,
+                FullScale::PerLine(tiles) => {
+                    shape("full scales", tiles.len(), Some(layout.tile_count()))?;
+                    for (tile, lines) in layout.tiles().zip(tiles.iter()) {
+                        shape("full scales of a tile", lines.len(), Some(tile.bit_lines))?;
+                    }
+                }
+                FullScale::Dynamic { .. } | FullScale::Fixed(_) => {}
             }
         }
         Ok(())

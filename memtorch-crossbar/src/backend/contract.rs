@@ -245,11 +245,17 @@ impl Converter for Rounding {
 
 fn converter(random: &mut Random, layout: &Layout) -> Box<dyn Converter> {
     let bits = random.pick(&[2, 3, 4, 6, 8, 12, 24]);
-    let full_scale = match random.below(8) {
+    let full_scale = match random.below(9) {
         0 | 1 => return Box::new(Ideal),
         2 => return Box::new(Rounding),
         3 => FullScale::Fixed(random.pick(&[0.3, 1.0, 7.7, 1e-30])),
         4 => FullScale::PerTile((0..layout.tile_count()).map(|i| 0.1 + i as f32 * 0.37).collect()),
+        6 => FullScale::PerLine(
+            layout
+                .tiles()
+                .map(|tile| (0..tile.bit_lines).map(|j| 0.2 + (tile.index + j) as f32 * 0.13).collect())
+                .collect(),
+        ),
         5 => FullScale::Dynamic { overflow_rate: random.pick(&[0.01, 0.1, 0.5, 0.99]) },
         _ => FullScale::Dynamic { overflow_rate: 0.0 },
     };

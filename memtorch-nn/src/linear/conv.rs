@@ -5,9 +5,10 @@ use ndarray::Array3;
 use super::{Linear, Parts};
 use crate::Tensor;
 use crate::build::Found;
+use crate::kernel::wide;
 use crate::ops::{Fault, Inputs, Operator, Refusal, Window, Windows};
 use crate::run::Run;
-use crate::tensor::filled;
+use crate::tensor::unfilled;
 
 /// A convolution of one to three axes with constant weights.
 #[derive(Clone, Debug)]
@@ -92,7 +93,7 @@ impl Operator for Conv {
         let geometry = geometry(self.channels, &windows);
         let mut result = vec![shape[0], self.outputs];
         result.extend_from_slice(windows.output_shape());
-        let mut y = filled(&result, 0.0f32)?;
+        let mut y = unfilled(&result)?;
         let input =
             Input::Patches { values: x.as_f32().unwrap_or(&[]), samples: shape[0], geometry: &geometry };
         run.multiply(self.layer, input, &mut y)?;
@@ -101,9 +102,8 @@ impl Operator for Conv {
             let bias = bias.ok_or_else(|| format!("the bias: expected {} real numbers", self.outputs))?;
             let positions = geometry.positions();
             if positions > 0 {
-                for (channel, &b) in y.chunks_exact_mut(positions).zip(bias.iter().cycle()) {
-                    channel.iter_mut().for_each(|y| *y += b);
-                }
+                let channels = y.chunks_exact_mut(positions).zip(bias.iter().cycle());
+                wide(|| channels.for_each(|(channel, &b)| channel.iter_mut().for_each(|y| *y += b)));
             }
         }
         Ok(vec![Tensor::new(&result, y)?])

@@ -8,7 +8,7 @@ use crate::build::Found;
 use crate::ops::product::{add_bias, matrix};
 use crate::ops::{Fault, Inputs, Operator, Refusal};
 use crate::run::Run;
-use crate::tensor::filled;
+use crate::tensor::unfilled;
 
 /// `alpha A' W + beta C` with constant `W`.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ impl Operator for Gemm {
         if k != self.rows {
             return Err(format!("an input of shape {:?}: expected {} columns", a.shape(), self.rows).into());
         }
-        let mut y = filled(&[n, self.columns], 0.0f32)?;
+        let mut y = unfilled(&[n, self.columns])?;
         run.multiply(self.layer, Input::Rows { values: a.as_f32().unwrap_or(&[]), rows: n }, &mut y)?;
         if self.alpha != 1.0 {
             y.iter_mut().for_each(|y| *y *= self.alpha);

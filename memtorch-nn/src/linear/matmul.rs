@@ -7,7 +7,7 @@ use crate::Tensor;
 use crate::build::Found;
 use crate::ops::{Fault, Inputs, Operator, Refusal, contiguous, strided};
 use crate::run::Run;
-use crate::tensor::filled;
+use crate::tensor::unfilled;
 
 /// `x W`, or `W x`, with constant `W`.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ impl Operator for MatMul {
         let n = outer.iter().product();
         let mut shape = outer.to_vec();
         shape.push(self.columns);
-        let mut y = filled(&shape, 0.0f32)?;
+        let mut y = unfilled(&shape)?;
         run.multiply(self.layer, Input::Rows { values: x.as_f32().unwrap_or(&[]), rows: n }, &mut y)?;
         let mut y = Tensor::new(&shape, y)?;
         if self.left && !line {

@@ -1,3 +1,5 @@
+use crate::kernel::wide;
+
 /// How tensors of several shapes lie upon each other: ONNX's (NumPy's) broadcasting.
 pub(super) struct Broadcast<const N: usize> {
     /// The shape of the result.
@@ -140,10 +142,11 @@ pub(super) fn zip_in_place<A: Copy, B: Copy>(
     broadcast.stretches(|s| {
         let out = &mut a[s.start..s.start + s.length];
         if s.step[1] == 1 {
-            out.iter_mut().zip(&b[s.from[1]..][..s.length]).for_each(|(y, &b)| *y = f(*y, b));
+            let b = &b[s.from[1]..][..s.length];
+            wide(|| out.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*y, b)));
         } else {
             let b = b[s.from[1]];
-            out.iter_mut().for_each(|y| *y = f(*y, b));
+            wide(|| out.iter_mut().for_each(|y| *y = f(*y, b)));
         }
     });
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::{Fault, Inputs, Made, Making, Operator, Refusal, axis};
 use crate::Tensor;
-use crate::kernel::each;
+use crate::kernel::wide;
 use crate::math::exp;
 use crate::run::Run;
 
@@ -101,10 +101,13 @@ impl Operator for BatchNorm {
         let inner: usize = shape[2..].iter().product();
         let mut values = tensor.into_f32()?;
         if inner > 0 {
-            for (image, (factor, constant)) in values.chunks_exact_mut(inner).zip(line.iter().cycle()) {
-                let (factor, constant) = (*factor as f32, *constant as f32);
-                each(image, |x| x * factor + constant);
-            }
+            let images = values.chunks_exact_mut(inner).zip(line.iter().cycle());
+            wide(|| {
+                for (image, (factor, constant)) in images {
+                    let (factor, constant) = (*factor as f32, *constant as f32);
+                    image.iter_mut().for_each(|x| *x = *x * factor + constant);
+                }
+            });
         }
         Ok(vec![Tensor::new(&shape, values)?])
     }

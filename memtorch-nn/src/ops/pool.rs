@@ -1,10 +1,12 @@
 //! Pooling over windows and over whole images.
 
+use std::ops::Range;
+
 use super::{Fault, Inputs, Made, Making, Operator, Refusal, Window, Windows};
 use crate::Tensor;
-use crate::kernel::wide;
+use crate::kernel::{Loop, widest};
 use crate::run::Run;
-use crate::tensor::filled;
+use crate::tensor::unfilled;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -82,14 +84,16 @@ impl Operator for Pool {
         let mut shape = tensor.shape()[..2].to_vec();
         shape.extend_from_slice(w.output_shape());
         let start = if self.kind == Kind::Max { f32::NEG_INFINITY } else { 0.0 };
-        let mut result = filled(&shape, start)?;
+        let mut result = unfilled(&shape)?;
+        result.fill(start);
         let (in_len, out_len) = (w.input.iter().product::<usize>(), w.output.iter().product::<usize>());
         if channels * in_len * out_len > 0 {
             let share = divisors(self.kind, &w);
             let mut row = vec![0.0; w.input[2]];
+            let taps: Vec<_> = (0..w.kernel[2]).map(|tap| w.inside(2, tap)).collect();
             for (image, out) in values.chunks_exact(in_len).zip(result.chunks_exact_mut(out_len)) {
                 match self.kind {
-                    Kind::Max => largest(&w, image, out, &mut row),
+                    Kind::Max => widest(Maxima { w: &w, taps: &taps, image, out, row: &mut row }),
                     Kind::Average { .. } => {
                         sweep(&w, image, out, |y, x| *y += x);
                         out.iter_mut().zip(&share).for_each(|(y, n)| *y /= n);
@@ -118,38 +122,52 @@ fn maximum(y: f32, x: f32) -> f32 {
 
 /// The maxima of all windows: first down the columns of the rows that a window covers, which are
 /// neighbours, then along the `row` of maxima. `out` holds negative infinity.
-fn largest(w: &Windows, image: &[f32], out: &mut [f32], row: &mut [f32]) {
-    let inside = |axis: usize, at: usize| {
-        let (begin, stride, dilation) = (w.begin[axis], w.stride[axis], w.dilation[axis]);
-        (0..w.kernel[axis])
-            .filter_map(move |tap| (at * stride + tap * dilation).checked_sub(begin))
-            .filter(move |&i| i < w.input[axis])
-    };
-    let taps: Vec<_> = (0..w.kernel[2]).map(|tap| w.inside(2, tap)).collect();
-    for d in 0..w.output[0] {
-        for h in 0..w.output[1] {
-            row.fill(f32::NEG_INFINITY);
-            for depth in inside(0, d) {
-                for height in inside(1, h) {
-                    let from = &image[(depth * w.input[1] + height) * w.input[2]..];
-                    wide(|| row.iter_mut().zip(from).for_each(|(y, &x)| *y = maximum(*y, x)));
-                }
-            }
-            let out = &mut out[(d * w.output[1] + h) * w.output[2]..][..w.output[2]];
-            for (widths, first) in taps.iter().filter(|(widths, _)| !widths.is_empty()) {
-                let out = &mut out[widths.clone()];
-                match w.stride[2] {
-                    1 => out.iter_mut().zip(&row[*first..]).for_each(|(y, &x)| *y = maximum(*y, x)),
-                    2 => {
-                        // A width that the compiler knows lets it take several at once.
-                        let (last, out) = out.split_last_mut().expect("some windows");
-                        let pairs = row[*first..].chunks_exact(2);
-                        out.iter_mut().zip(pairs).for_each(|(y, pair)| *y = maximum(*y, pair[0]));
-                        *last = maximum(*last, row[first + 2 * out.len()]);
+struct Maxima<'a> {
+    w: &'a Windows,
+    /// For each kernel element along a row: which windows have it inside the image, and where the first has it.
+    taps: &'a [(Range<usize>, usize)],
+    image: &'a [f32],
+    out: &'a mut [f32],
+    row: &'a mut [f32],
+}
+
+impl Loop for Maxima<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { w, taps, image, out, row } = self;
+        let inside = |axis: usize, at: usize| {
+            let (begin, stride, dilation) = (w.begin[axis], w.stride[axis], w.dilation[axis]);
+            (0..w.kernel[axis])
+                .filter_map(move |tap| (at * stride + tap * dilation).checked_sub(begin))
+                .filter(move |&i| i < w.input[axis])
+        };
+        for d in 0..w.output[0] {
+            for h in 0..w.output[1] {
+                row.fill(f32::NEG_INFINITY);
+                for depth in inside(0, d) {
+                    for height in inside(1, h) {
+                        let from = &image[(depth * w.input[1] + height) * w.input[2]..];
+                        row.iter_mut().zip(from).for_each(|(y, &x)| *y = maximum(*y, x));
                     }
-                    stride => {
-                        let from = row[*first..].iter().step_by(stride);
-                        out.iter_mut().zip(from).for_each(|(y, &x)| *y = maximum(*y, x));
+                }
+                let out = &mut out[(d * w.output[1] + h) * w.output[2]..][..w.output[2]];
+                for (widths, first) in taps.iter().filter(|(widths, _)| !widths.is_empty()) {
+                    let out = &mut out[widths.clone()];
+                    match w.stride[2] {
+                        1 => out.iter_mut().zip(&row[*first..]).for_each(|(y, &x)| *y = maximum(*y, x)),
+                        2 => {
+                            // A width that the compiler knows lets it take several at once.
+                            let (last, out) = out.split_last_mut().expect("some windows");
+                            let pairs = row[*first..].chunks_exact(2);
+                            out.iter_mut().zip(pairs).for_each(|(y, pair)| *y = maximum(*y, pair[0]));
+                            *last = maximum(*last, row[first + 2 * out.len()]);
+                        }
+                        stride => {
+                            let from = row[*first..].iter().step_by(stride);
+                            out.iter_mut().zip(from).for_each(|(y, &x)| *y = maximum(*y, x));
+                        }
                     }
                 }
             }

@@ -71,9 +71,34 @@ impl Simd for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        unsafe { _mm512_maskz_loadu_ps(first(n), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        unsafe { _mm512_mask_storeu_ps(to, first(n), self) }
+    }
+
+    #[inline(always)]
+    unsafe fn split(self, b: Self) -> (Self, Self) {
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            (_mm512_permutex2var_ps(self, even, b), _mm512_permutex2var_ps(self, odd, b))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
+}
+
+/// A bit for each of the first `n` lanes.
+#[inline(always)]
+fn first(n: usize) -> __mmask16 {
+    if n < 16 { (1 << n) - 1 } else { __mmask16::MAX }
 }
 
 super::isa!(

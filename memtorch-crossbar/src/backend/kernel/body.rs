@@ -153,18 +153,20 @@ pub(super) struct Linear {
 
 /// What happens to finished partial sums.
 #[derive(Clone, Copy)]
-pub(super) enum Rule {
+pub(super) enum Rule<'a> {
     /// Nothing.
     Ideal,
     /// One full scale for all.
     Fixed { linear: Linear, full_scale: f32 },
+    /// A step for each bit line, and one over it, with a register's worth of zeros behind them.
+    Lines { linear: Linear, inverses: &'a [f32], sizes: &'a [f32] },
     /// The largest magnitude of a vector gives its full scale.
     Dynamic { linear: Linear },
 }
 
 /// `totals[i][j] += converted(sums[i][j])`.
-pub(super) struct Convert {
-    pub(super) rule: Rule,
+pub(super) struct Convert<'a> {
+    pub(super) rule: Rule<'a>,
     /// `[rows][width]`, neighbouring rows `step` elements apart in both.
     pub(super) sums: *const f32,
     pub(super) totals: *mut f32,
@@ -223,6 +225,20 @@ pub(super) unsafe fn convert_rows<S: Simd>(c: &Convert) -> u64 {
             Rule::Fixed { linear, full_scale } => {
                 sizes = [full_scale; 16];
                 linear
+            }
+            Rule::Lines { linear, inverses, sizes } => {
+                let (low, high) = (S::splat(linear.low), S::splat(linear.high));
+                let (inverses, sizes) = (&inverses[..c.width], &sizes[..c.width]);
+                for row in 0..c.rows {
+                    let (sums, totals) = (c.sums.add(row * c.step), c.totals.add(row * c.step));
+                    for j in (0..c.width).step_by(S::LANES) {
+                        let (inverse, step) = (S::load(inverses.as_ptr().add(j)), S::load(sizes.as_ptr().add(j)));
+                        let (y, ends) = quantise(S::load(sums.add(j)), inverse, step, low, high);
+                        clipped += u64::from(ends.count_ones());
+                        add_to(totals.add(j), c.fresh, y);
+                    }
+                }
+                return clipped;
             }
             Rule::Dynamic { linear } => {
                 for (row, size) in sizes.iter_mut().enumerate().take(c.rows) {
@@ -285,6 +301,19 @@ pub(super) unsafe fn convert_lanes<S: Simd, const VECTORS: usize>(c: &Convert) -
             Rule::Fixed { linear, full_scale } => {
                 let (inverse, step) = steps(full_scale, linear.bits);
                 (linear, [S::splat(inverse); VECTORS], [S::splat(step); VECTORS])
+            }
+            Rule::Lines { linear, inverses, sizes } => {
+                let (low, high) = (S::splat(linear.low), S::splat(linear.high));
+                for (row, (inverse, step)) in inverses.iter().zip(sizes).enumerate().take(c.rows) {
+                    let (inverse, step) = (S::splat(*inverse), S::splat(*step));
+                    for v in 0..VECTORS {
+                        let at = row * c.step + v * S::LANES;
+                        let (y, ends) = quantise(S::load(c.sums.add(at)), inverse, step, low, high);
+                        clipped += u64::from((ends & c.valid[v]).count_ones());
+                        add_to(c.totals.add(at), c.fresh, y);
+                    }
+                }
+                return clipped;
             }
             Rule::Dynamic { linear } => {
                 let mut largest = [S::splat(0.0); VECTORS];
@@ -361,5 +390,52 @@ pub(super) fn gather<S: Simd>(
                 panel[run.lane..run.lane + run.len].copy_from_slice(from);
             }
         }
+    }
+}
+
+/// Rows of an image on their way into a slab, by stride 1, or by stride 2 with the columns ordered by their
+/// remainder.
+pub(super) struct Spread {
+    pub(super) source: *const f32,
+    /// From row to row.
+    pub(super) source_step: usize,
+    /// Where the first row's elements go to: those of even number and those of odd number, or, by stride 1,
+    /// all to the first.
+    pub(super) targets: [*mut f32; 2],
+    /// From row to row.
+    pub(super) target_step: usize,
+    pub(super) rows: usize,
+    /// Elements of a row.
+    pub(super) len: usize,
+    /// By stride 2.
+    pub(super) pairs: bool,
+}
+
+/// # Safety
+/// The instructions of `S`; the pointers of `s` are valid for what they state.
+#[inline(always)]
+pub(super) unsafe fn spread<S: Simd>(s: &Spread) {
+    let Spread { mut source, targets: [mut first, mut second], len, .. } = *s;
+    for _ in 0..s.rows {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if s.pairs {
+                for j in (0..len.div_ceil(2)).step_by(S::LANES) {
+                    let from = source.add(2 * j);
+                    let low = S::load_first(from, len - 2 * j);
+                    let high = S::load_first(from.wrapping_add(S::LANES), (len - 2 * j).saturating_sub(S::LANES));
+                    let (even, odd) = low.split(high);
+                    even.store_first(first.wrapping_add(j), len.div_ceil(2) - j);
+                    odd.store_first(second.wrapping_add(j), (len / 2).saturating_sub(j));
+                }
+            } else {
+                for j in (0..len).step_by(S::LANES) {
+                    S::load_first(source.add(j), len - j).store_first(first.wrapping_add(j), len - j);
+                }
+            }
+        }
+        source = source.wrapping_add(s.source_step);
+        first = first.wrapping_add(s.target_step);
+        second = second.wrapping_add(s.target_step);
     }
 }

@@ -91,7 +91,8 @@ unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<us
         let positions = job.source.positions();
         let mut done = Conversions::default();
         for (number, group) in groups.enumerate() {
-            let source = slab.fill(&job.source, (group, number == 0), inputs);
+            // SAFETY: the caller's promise.
+            let source = unsafe { slab.fill::<K>(&job.source, (group, number == 0), inputs) };
             let first = group * layout.tile_columns() * layout.tile_rows();
             tiles.clear();
             for tile_row in 0..layout.tile_rows() {
@@ -210,7 +211,7 @@ unsafe fn through<K: Kernel>(
                     continue;
                 }
                 let fresh = tile.row == 0;
-                match job.conversion.rule(tile) {
+                match job.conversion.rule(tile, 0) {
                     Ok(rule) => {
                         let (rows, step) = (tile.bit_lines, width);
                         let (sums, totals) = (sums.as_ptr(), totals.as_mut_ptr());

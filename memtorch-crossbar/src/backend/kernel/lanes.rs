@@ -82,6 +82,26 @@ impl Simd for Lanes {
     }
 
     #[inline(always)]
+    unsafe fn load_first(from: *const f32, n: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self(std::array::from_fn(|i| if i < n { unsafe { from.add(i).read() } } else { 0.0 }))
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, n: usize) {
+        for (i, x) in self.0.into_iter().enumerate().take(n) {
+            // SAFETY: the caller's promise.
+            unsafe { to.add(i).write(x) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn split(self, b: Self) -> (Self, Self) {
+        let get = |i: usize| if i < 8 { self.0[i] } else { b.0[i - 8] };
+        (Self(std::array::from_fn(|i| get(2 * i))), Self(std::array::from_fn(|i| get(2 * i + 1))))
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(_at: *const f32) {}
 }
 

@@ -21,9 +21,10 @@ mod rows;
 mod scratch;
 mod simd;
 
-use body::{Convert, Dot, Linear, Rule, Run, Scattered};
+use body::{Convert, Dot, Linear, Rule, Run, Scattered, Spread};
 
 use super::{Conversions, Input, Product, check::Checked, packed::Packed};
+use crate::converter::steps;
 use crate::{Converter, ConverterSpec, FullScale, Layout, Tile};
 
 /// An instruction set that this machine has: only [`Isa::available`] and [`Isa::LANES`] make one.
@@ -159,6 +160,7 @@ trait Kernel {
     unsafe fn scattered(vectors: usize, block: usize, d: &Scattered);
     unsafe fn gather(source: &[f32], offsets: &[usize], runs: &[Run], panel: &mut [f32], width: usize);
 
+    unsafe fn spread(s: &Spread);
     unsafe fn spin(rounds: usize, factor: f32) -> f32;
 
     /// The largest block for a panel of so many registers.
@@ -174,7 +176,7 @@ macro_rules! isa {
         pub(super) struct $name;
 
         const _: () = {
-            use super::body::{self, Convert, Dot, Run, Scattered};
+            use super::body::{self, Convert, Dot, Run, Scattered, Spread};
 
             $(#[$attribute])*
             unsafe fn dot<const BLOCK: usize, const VECTORS: usize>(d: &Dot) {
@@ -212,6 +214,12 @@ macro_rules! isa {
             }
 
             $(#[$attribute])*
+            unsafe fn spread(s: &Spread) {
+                // SAFETY: as above.
+                unsafe { body::spread::<$lanes>(s) }
+            }
+
+            $(#[$attribute])*
             unsafe fn spin(rounds: usize, factor: f32) -> f32 {
                 // SAFETY: as above.
                 unsafe { body::spin::<$lanes>(rounds, factor) }
@@ -239,6 +247,11 @@ macro_rules! isa {
                         4: 1 2 3 4 5 6;
                         8: 1 2 3;
                     )
+                }
+
+                unsafe fn spread(s: &Spread) {
+                    // SAFETY: the caller's promise.
+                    unsafe { spread(s) }
                 }
 
                 unsafe fn spin(rounds: usize, factor: f32) -> f32 {
@@ -292,6 +305,23 @@ macro_rules! choose {
 
 use {choose, isa};
 
+/// A tile's bit lines that have a range each: `1 / step` and the step of each, then zeros to fill a register.
+struct Lines {
+    inverses: Vec<f32>,
+    sizes: Vec<f32>,
+}
+
+impl Lines {
+    fn new(full_scales: &[f32], bits: u32) -> Self {
+        let steps = full_scales.iter().map(|&full_scale| steps(full_scale, bits));
+        let (mut inverses, mut sizes): (Vec<f32>, Vec<f32>) = steps.unzip();
+        let len = full_scales.len() + 16;
+        inverses.resize(len, 0.0);
+        sizes.resize(len, 0.0);
+        Self { inverses, sizes }
+    }
+}
+
 /// What a converter does to a tile.
 enum Conversion<'a> {
     /// A rule that kernels know, for the tile of this number and width.
@@ -304,6 +334,7 @@ enum Known {
     Ideal,
     Fixed(Linear, f32),
     PerTile(Linear, std::sync::Arc<[f32]>),
+    PerLine(Linear, Vec<Lines>),
     Dynamic(Linear),
 }
 
@@ -319,7 +350,10 @@ impl<'a> Conversion<'a> {
                 FullScale::Fixed(full_scale) => Known::Fixed(linear(bits), full_scale),
                 FullScale::PerTile(list) => Known::PerTile(linear(bits), list),
                 FullScale::Dynamic { overflow_rate: 0.0 } => Known::Dynamic(linear(bits)),
-                FullScale::Dynamic { .. } | FullScale::PerLine(_) => return Self::Own(converter),
+                FullScale::PerLine(tiles) => {
+                    Known::PerLine(linear(bits), tiles.iter().map(|lines| Lines::new(lines, bits)).collect())
+                }
+                FullScale::Dynamic { .. } => return Self::Own(converter),
             },
             None => return Self::Own(converter),
         })
@@ -331,11 +365,11 @@ impl<'a> Conversion<'a> {
 
     /// A tile's bit lines need not be converted together.
     fn is_separable(&self) -> bool {
-        matches!(self, Self::Known(Known::Ideal | Known::Fixed(..) | Known::PerTile(..)))
+        matches!(self, Self::Known(Known::Ideal | Known::Fixed(..) | Known::PerTile(..) | Known::PerLine(..)))
     }
 
-    /// The rule for one tile, or the converter that is its own rule.
-    fn rule(&self, tile: &Tile) -> Result<Rule, &'a dyn Converter> {
+    /// The rule for one tile's bit lines from `first` on, or the converter that is its own rule.
+    fn rule(&self, tile: &Tile, first: usize) -> Result<Rule<'_>, &'a dyn Converter> {
         Ok(match self {
             Self::Known(Known::Ideal) => Rule::Ideal,
             Self::Known(Known::Fixed(linear, full_scale)) => {
@@ -343,6 +377,10 @@ impl<'a> Conversion<'a> {
             }
             Self::Known(Known::PerTile(linear, list)) => {
                 Rule::Fixed { linear: *linear, full_scale: list[tile.index] }
+            }
+            Self::Known(Known::PerLine(linear, tiles)) => {
+                let Lines { inverses, sizes } = &tiles[tile.index];
+                Rule::Lines { linear: *linear, inverses: &inverses[first..], sizes: &sizes[first..] }
             }
             Self::Known(Known::Dynamic(linear)) => Rule::Dynamic { linear: *linear },
             Self::Own(converter) => return Err(*converter),
@@ -356,7 +394,11 @@ const DEPTH: usize = 256;
 
 /// The sizes of the least number of nearly equal parts of `n`, none above `most`: `(start, size)`.
 fn parts(n: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let count = n.div_ceil(most.max(1)).max(1);
-    let (size, longer) = (n / count, n % count);
+    let (count, size, longer) = if n <= most {
+        (1, n, 0)
+    } else {
+        let count = n.div_ceil(most.max(1));
+        (count, n / count, n % count)
+    };
     (0..count).map(move |i| (i * size + i.min(longer), size + usize::from(i < longer)))
 }

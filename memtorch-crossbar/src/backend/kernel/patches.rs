@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Run, output::copy, scratch::Buffer};
+use super::{Kernel, Run, Spread, scratch::Buffer};
 use crate::PatchGeometry;
 
 /// Elements of a slab that stay in the second-level cache.
@@ -70,8 +70,17 @@ impl<'a> Source<'a> {
         }
         // Cycles for a vector and word line: in vain for the gaps, and for packing a run.
         let width = self.geometry.output[2];
-        let gaps = (width.next_multiple_of(lanes) - width) as f64 / width as f64;
+        let held = match lanes.checked_sub(width) {
+            Some(room) => width * (room / (self.geometry.stride[1] * self.row()) + 1),
+            None => width,
+        };
+        let gaps = (held.next_multiple_of(lanes) - held) as f64 / held as f64;
         gaps * columns as f64 / (2 * lanes) as f64 <= 6.0 / width.min(2 * lanes) as f64
+    }
+
+    /// Elements of a slab's row.
+    fn row(&self) -> usize {
+        self.phase * self.geometry.stride[2]
     }
 
     /// Vectors of one image.
@@ -87,7 +96,7 @@ impl<'a> Source<'a> {
             let size = all.div_ceil(wanted).next_multiple_of(panel);
             return (0..all).step_by(size).map(|first| first..(first + size).min(all)).collect();
         }
-        let slab = self.channels * self.reach[0] * self.reach[1] * self.phase * self.geometry.stride[2];
+        let slab = self.channels * self.reach[0] * self.reach[1] * self.row();
         let [depth, height, width] = self.geometry.output;
         let pieces = wanted.div_ceil(self.samples).max(slab.div_ceil(SLAB));
         if depth == 1 && pieces > 1 && positions >= 4 * panel {
@@ -137,7 +146,9 @@ impl Panel {
         let (mut valid, mut starts, mut used) = ([0; 8], [0; 8], 0);
         for run in &all[runs.clone()] {
             used += run.len;
-            starts[run.lane / lanes] = run.base;
+            if run.lane.is_multiple_of(lanes) {
+                starts[run.lane / lanes] = run.base;
+            }
             let (mut lane, end) = (run.lane, run.lane + run.len);
             while lane < end {
                 let next = (lane / lanes + 1) * lanes;
@@ -182,7 +193,7 @@ impl Slab {
         } else {
             0..source.reach[1]
         };
-        let plane = rows.len() * source.phase * stride[2];
+        let plane = rows.len() * source.row();
         let channel = source.reach[0] * plane;
         Self { samples, rows, plane, channel, sample: source.channels * channel }
     }
@@ -190,7 +201,7 @@ impl Slab {
     /// Where each kernel element's values start, in the order of word lines.
     pub(super) fn offsets(&self, source: &Source<'_>, offsets: &mut Vec<usize>) {
         let PatchGeometry { kernel, stride, dilation, .. } = source.geometry;
-        let row = source.phase * stride[2];
+        let row = source.row();
         offsets.clear();
         for channel in 0..source.channels {
             for d in 0..kernel[0] {
@@ -205,7 +216,8 @@ impl Slab {
     }
 
     /// Lays vectors out in panels of at most `registers`. `packed`: one after the other; else each
-    /// register holds neighbours, and perhaps less than it could.
+    /// register holds the vectors that start somewhere in a stretch of the slab: those of one row, or of
+    /// several with gaps between them.
     pub(super) fn panels(
         &self,
         source: &Source<'_>,
@@ -220,7 +232,9 @@ impl Slab {
         runs.clear();
         results.clear();
         panels.clear();
+        // The lane of the next vector; not packed, that of the register in use, which starts at `start`.
         let (mut vector, mut lane, mut first) = (vectors.start, 0, 0);
+        let mut start = None;
         while vector < vectors.end {
             let (sample, position) = (vector / positions, vector % positions);
             let x = position % output[2];
@@ -228,24 +242,38 @@ impl Slab {
             let z = position / (output[1] * output[2]);
             let mut base = (sample - self.samples.start) * self.sample
                 + z * stride[0] * self.plane
-                + (y * stride[1] - self.rows.start) * source.phase * stride[2]
+                + (y * stride[1] - self.rows.start) * source.row()
                 + x;
             let mut result = sample * columns * positions + position;
             // To the end of the row, over as many panels as that takes.
             let mut left = (output[2] - x).min(vectors.end - vector);
             vector += left;
             while left > 0 {
-                let len = left.min(if packed { most - lane } else { lanes });
-                runs.push(Run { lane, len, base, result });
-                lane = if packed { lane + len } else { lane + lanes };
-                (base, result, left) = (base + len, result + len, left - len);
+                let mut gap = 0;
+                if !packed {
+                    match start {
+                        Some(start) if (start..start + lanes).contains(&base) => gap = base - start,
+                        Some(_) => lane += lanes,
+                        None => {}
+                    }
+                }
                 if lane == most {
                     panels.push(Panel::new(runs, first..runs.len(), (lanes, registers), results));
                     (lane, first) = (0, runs.len());
                 }
+                if gap == 0 {
+                    start = Some(base);
+                }
+                let len = left.min(if packed { most - lane } else { lanes - gap });
+                runs.push(Run { lane: lane + gap, len, base, result });
+                if packed {
+                    lane += len;
+                }
+                (base, result, left) = (base + len, result + len, left - len);
             }
         }
-        if lane > 0 {
+        if first < runs.len() {
+            let lane = if packed { lane } else { lane + lanes };
             let registers = lane.div_ceil(lanes).next_power_of_two();
             panels.push(Panel::new(runs, first..runs.len(), (lanes, registers), results));
         }
@@ -253,7 +281,10 @@ impl Slab {
 
     /// The slab of a group. It ends with enough elements for a whole register to be read anywhere.
     /// What is around the images is cleared for the `first` group only, and stays.
-    pub(super) fn fill<'a>(
+    ///
+    /// # Safety
+    /// The processor has the instructions of `K`.
+    pub(super) unsafe fn fill<'a, K: Kernel>(
         &self,
         source: &Source<'a>,
         (group, first): (usize, bool),
@@ -268,22 +299,46 @@ impl Slab {
         if first {
             slab.fill(0.0);
         }
-        let row_len = source.phase * stride[2];
+        let row_len = source.row();
         let inside = |axis: usize, range: Range<usize>| {
             range.start.max(padding[axis])..range.end.min(padding[axis].saturating_add(input[axis]))
         };
         let (depths, rows) = (inside(0, 0..source.reach[0]), inside(1, self.rows.clone()));
+        let columns = source.reach[2].saturating_sub(padding[2]).min(input[2]);
+        let (first_row, row_count) = (rows.start.saturating_sub(self.rows.start), rows.len());
         let mut start = 0;
         for sample in self.samples.clone() {
             let image = &source.values[sample * source.image + group * source.channels * area..];
             for channel in 0..source.channels {
-                for z in depths.clone() {
-                    let from = (channel * input[0] + z - padding[0]) * input[1];
-                    for y in rows.clone() {
-                        let row = &image[(from + y - padding[1]) * input[2]..][..input[2]];
-                        let at = start + z * self.plane + (y - self.rows.start) * row_len;
-                        spread(row, padding[2], stride[2], source.reach[2], &mut slab[at..at + row_len]);
+                for z in depths.clone().filter(|_| row_count > 0 && columns > 0) {
+                    let from = (channel * input[0] + z - padding[0]) * input[1] + rows.start - padding[1];
+                    let plane = &image[from * input[2]..][..(row_count - 1) * input[2] + columns];
+                    let at = start + z * self.plane + first_row * row_len;
+                    let target = &mut slab[at..at + row_count * row_len];
+                    if stride[2] > 2 {
+                        let pairs = plane.chunks(input[2]).zip(target.chunks_exact_mut(row_len));
+                        pairs.for_each(|(row, target)| spread(&row[..columns], padding[2], stride[2], target));
+                        continue;
                     }
+                    // Column x goes to x + padding; by stride 2, half of that in the half of its remainder.
+                    let start = target.as_mut_ptr();
+                    let place = |x: usize| {
+                        let x = x + padding[2];
+                        start.wrapping_add(x % stride[2] * source.phase + x / stride[2])
+                    };
+                    let spread = Spread {
+                        source: plane.as_ptr(),
+                        source_step: input[2],
+                        targets: [place(0), place(1)],
+                        target_step: row_len,
+                        rows: row_count,
+                        len: columns,
+                        pairs: stride[2] == 2,
+                    };
+                    // SAFETY: the instructions are the caller's promise. The plane has `row_count` rows, of which
+                    // the first `columns` elements are read; with the padding before them they fit into the
+                    // rows of the target.
+                    unsafe { K::spread(&spread) };
                 }
                 start += self.channel;
             }
@@ -292,32 +347,11 @@ impl Slab {
     }
 }
 
-/// Puts a row `padding` elements into `reach` elements that are ordered by remainder.
-#[inline]
-fn spread(row: &[f32], padding: usize, stride: usize, reach: usize, target: &mut [f32]) {
-    let end = padding.saturating_add(row.len()).min(reach);
-    if stride == 1 {
-        let start = padding.min(end);
-        copy(&mut target[start..end], &row[..end - start]);
-        return;
-    }
+/// Puts a row after `padding` elements into one that is ordered by remainder.
+fn spread(row: &[f32], padding: usize, stride: usize, target: &mut [f32]) {
     let phase = target.len() / stride;
-    for (remainder, target) in target.chunks_exact_mut(phase).enumerate() {
-        // The first element of this remainder inside the row.
-        let first = padding.saturating_sub(remainder).div_ceil(stride);
-        let start = first * stride + remainder;
-        if start < end {
-            let from = &row[start - padding..end - padding];
-            if stride == 2 {
-                // A width that the compiler knows lets it move several at once.
-                let pairs = from.chunks_exact(2);
-                if let [x] = pairs.remainder() {
-                    target[first + from.len() / 2] = *x;
-                }
-                target[first..].iter_mut().zip(pairs).for_each(|(slot, pair)| *slot = pair[0]);
-            } else {
-                target[first..].iter_mut().zip(from.iter().step_by(stride)).for_each(|(slot, x)| *slot = *x);
-            }
-        }
+    for (x, value) in row.iter().enumerate() {
+        let x = x + padding;
+        target[x % stride * phase + x / stride] = *value;
     }
 }

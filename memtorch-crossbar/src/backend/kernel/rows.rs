@@ -165,7 +165,7 @@ unsafe fn through<K: Kernel>(
     let first = (stripe.group * layout.tile_columns() + stripe.tile_column) * layout.tile_rows();
     for tile in (first..first + layout.tile_rows()).map(|number| layout.tile(number)) {
         let matrix = job.panels.starting_at(layout, tile.index);
-        let rule = job.conversion.rule(&tile);
+        let rule = job.conversion.rule(&tile, stripe.bit_lines.start);
         let fresh = tile.row == 0;
         for depth_first in (0..tile.word_lines).step_by(DEPTH) {
             let depth = DEPTH.min(tile.word_lines - depth_first);

@@ -27,6 +27,12 @@ pub(super) trait Simd: Copy {
     unsafe fn differing(self, b: Self) -> u32;
     /// The largest lane, of lanes that are not NaN.
     unsafe fn largest(self) -> f32;
+    /// The first `n` elements, `from` being valid for them; 0 in the other lanes.
+    unsafe fn load_first(from: *const f32, n: usize) -> Self;
+    /// Stores the first `n` elements, `to` being valid for them.
+    unsafe fn store_first(self, to: *mut f32, n: usize);
+    /// The elements of even number of `self` and then `b`; and the others.
+    unsafe fn split(self, b: Self) -> (Self, Self);
     /// Asks for the cache line of an address, which may be any.
     unsafe fn prefetch(at: *const f32);
 }

@@ -4,6 +4,8 @@
 //! criterion's figures, each case prints its threads, its best time, its FLOP/s and their share of the peak
 //! of as many threads, which was measured on one at the start.
 
+mod support;
+
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
@@ -40,7 +42,7 @@ impl Bench<'_> {
     /// Times one case: the best of what fits into 0.2 s, then criterion.
     fn time(&mut self, group: &str, case: &str, threads: usize, flop: usize, mut run: impl FnMut()) {
         let name = format!("{group}/{case}");
-        if !std::env::args().skip(1).filter(|a| !a.starts_with('-')).all(|filter| name.contains(&filter)) {
+        if !support::is_wanted(&name) {
             return;
         }
         let (start, mut best) = (Instant::now(), Duration::MAX);
@@ -172,7 +174,8 @@ fn lenet_linear(bench: &mut Bench<'_>) {
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the only pool");
     let mut criterion = Criterion::default().configure_from_args();
-    let bench = &mut Bench { criterion: &mut criterion, peak: CpuBackend::new().measure_peak() };
+    let peak = support::peak(&mut criterion);
+    let bench = &mut Bench { criterion: &mut criterion, peak };
     linear(bench);
     untiled(bench);
     lenet_linear(bench);

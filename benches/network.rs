@@ -5,6 +5,8 @@
 //! patching of the network (all tiles programmed, the gain analytic).
 //! Beside each time stands what it makes in images a second.
 
+mod support;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ fn images() -> Tensor {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
+    support::peak(&mut criterion);
     let registry = Registry::with_defaults();
     let hardware = |more: &str| {
         let text = format!(
@@ -51,6 +54,12 @@ fn main() {
     let input = images();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread");
     for name in ["mlp", "lenet5", "conv1d", "mobilenetv2", "lstm"] {
+        let case = |path: &str| format!("{path}, {BATCH} images");
+        let cases = ["digital"].into_iter().chain(experiments.each_ref().map(|(path, _)| *path)).map(case);
+        let group = format!("{name}, 1 thread");
+        if !cases.chain(["patch".to_owned()]).any(|case| support::is_wanted(&format!("{group}/{case}"))) {
+            continue;
+        }
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let path = root.join(format!("models/fmnist-{name}.onnx"));
         let network =
@@ -63,11 +72,11 @@ fn main() {
         };
         let digital = Executable::digital(network.clone(), backend.clone()).expect("it runs");
         let memristive = experiments.each_ref().map(|(name, experiment)| (*name, patch(experiment)));
-        let mut group = criterion.benchmark_group(format!("{name}, 1 thread"));
+        let mut group = criterion.benchmark_group(group);
         group.bench_function("patch", |b| b.iter(|| pool.install(|| black_box(patch(&experiments[0].1)))));
         group.throughput(Throughput::Elements(BATCH as u64));
         for (path, executable) in [("digital", digital)].into_iter().chain(memristive) {
-            group.bench_function(format!("{path}, {BATCH} images"), |b| {
+            group.bench_function(case(path), |b| {
                 b.iter(|| pool.install(|| executable.run(&[("input", input.clone())]).expect("it runs")));
             });
         }

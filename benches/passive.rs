@@ -4,6 +4,8 @@
 //! (rsparse) up to 256 x 256. Errors are the largest of a column current, relative to the reduction's for
 //! the iterations and to the sum of the sources' for the reduction.
 
+mod support;
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -88,6 +90,7 @@ fn main() {
         table();
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    support::peak(&mut criterion);
     for n in [64, 128] {
         let (circuit, (word, bit)) = (circuit(n), inputs(n));
         let mut group = criterion.benchmark_group(format!("passive/{n}"));

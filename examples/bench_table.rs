@@ -48,7 +48,8 @@ fn main() -> Result<(), Failure> {
     let peak = cases.get(PEAK).and_then(|case| Some(case.amount? / case.seconds));
     if let Some(path) = save {
         let mut lines = String::from("case,seconds,peak_flops\n");
-        let peak = peak.ok_or_else(|| format!("the case {PEAK} is missing: expected it in every benchmark"))?;
+        let peak =
+            peak.ok_or_else(|| format!("the case {PEAK} is missing: expected it in every benchmark"))?;
         for (name, case) in &cases {
             // Names hold commas.
             lines += &format!("\"{name}\",{:e},{peak:e}\n", case.seconds);
@@ -140,6 +141,12 @@ fn prefixed(x: f64) -> String {
         _ => (1e9, "n"),
     };
     let x = x * scale;
-    let digits = if x >= 100.0 { 0 } else if x >= 10.0 { 1 } else { 2 };
+    let digits = if x >= 100.0 {
+        0
+    } else if x >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{x:.digits$} {prefix}")
 }

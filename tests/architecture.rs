@@ -64,3 +64,55 @@ fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
         }
     }
 }
+
+/// Relative links of all pages lead to files that are there, and their anchors to headings.
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![];
+    for folder in [".", "docs", "benches", "docs/figure1"].map(str::to_owned).into_iter().chain(
+        BELOW
+            .iter()
+            .flat_map(|(name, _)| [(*name).to_owned(), format!("{name}/docs"), format!("{name}/kernels")]),
+    ) {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
+        pages.extend(
+            entries
+                .map(|entry| entry.expect("an entry").path())
+                .filter(|p| p.extension() == Some("md".as_ref())),
+        );
+    }
+    let mut broken = vec![];
+    for page in &pages {
+        let text = std::fs::read_to_string(page).expect("a page");
+        let mut inside = false;
+        for line in text.lines() {
+            inside ^= line.starts_with("```");
+            if inside {
+                continue;
+            }
+            // `[text](target)`; rustdoc's links to items have colons, other machines' a scheme.
+            for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                if target.contains(':') || target.is_empty() {
+                    continue;
+                }
+                let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+                let path = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+                let heading = |line: &str| {
+                    let words = line.trim_start_matches('#').trim().to_lowercase();
+                    let kept = words.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+                    kept.collect::<String>().replace(' ', "-") == anchor
+                };
+                let found = path.exists()
+                    && (anchor.is_empty()
+                        || std::fs::read_to_string(&path)
+                            .is_ok_and(|text| text.lines().filter(|l| l.starts_with('#')).any(heading)));
+                if !found {
+                    broken.push(format!("{}: {target}", page.display()));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere:\n{}", broken.join("\n"));
+    assert!(pages.len() > 15, "pages were looked for in the wrong place: {pages:?}");
+}

@@ -195,7 +195,8 @@ impl Converter for LinearConverter {
     }
 
     fn descriptor(&self) -> Option<ConverterSpec> {
-        (self.errors == ConverterErrors::default()).then(|| ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
+        (self.errors == ConverterErrors::default())
+            .then(|| ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
     }
 
     fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {

@@ -124,7 +124,8 @@ fn what_does_not_fit_is_an_error() {
         let one_too_few = LinearConverter::new(8, FullScale::PerTile(Arc::from([1.0]))).unwrap();
         assert!(multiply(rows(&[0.0; 36], 2), &one_too_few, 16).is_err());
         let lines = |last: usize| {
-            let tiles = layout.tiles().map(|tile| vec![1.0; tile.bit_lines - usize::from(tile.index == last)]);
+            let tiles =
+                layout.tiles().map(|tile| vec![1.0; tile.bit_lines - usize::from(tile.index == last)]);
             LinearConverter::new(8, FullScale::PerLine(tiles.map(Vec::into_boxed_slice).collect())).unwrap()
         };
         assert!(multiply(rows(&[0.0; 36], 2), &lines(usize::MAX), 16).is_ok());

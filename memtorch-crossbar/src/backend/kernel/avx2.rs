@@ -88,9 +88,8 @@ impl Simd for __m256 {
     unsafe fn split(self, b: Self) -> (Self, Self) {
         unsafe {
             // Within halves of 128 bits; then the four pairs in order.
-            let order = |x: __m256| {
-                _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(x)))
-            };
+            let order =
+                |x: __m256| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(_mm256_castps_pd(x)));
             let even = order(_mm256_shuffle_ps::<0b10_00_10_00>(self, b));
             (even, order(_mm256_shuffle_ps::<0b11_01_11_01>(self, b)))
         }
@@ -106,7 +105,9 @@ impl Simd for __m256 {
 #[inline(always)]
 #[allow(clippy::undocumented_unsafe_blocks, reason = "stated once above")]
 unsafe fn first(n: usize) -> __m256i {
-    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+    unsafe {
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(n.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+    }
 }
 
 super::isa!(

@@ -232,7 +232,8 @@ pub(super) unsafe fn convert_rows<S: Simd>(c: &Convert) -> u64 {
                 for row in 0..c.rows {
                     let (sums, totals) = (c.sums.add(row * c.step), c.totals.add(row * c.step));
                     for j in (0..c.width).step_by(S::LANES) {
-                        let (inverse, step) = (S::load(inverses.as_ptr().add(j)), S::load(sizes.as_ptr().add(j)));
+                        let (inverse, step) =
+                            (S::load(inverses.as_ptr().add(j)), S::load(sizes.as_ptr().add(j)));
                         let (y, ends) = quantise(S::load(sums.add(j)), inverse, step, low, high);
                         clipped += u64::from(ends.count_ones());
                         add_to(totals.add(j), c.fresh, y);
@@ -423,7 +424,8 @@ pub(super) unsafe fn spread<S: Simd>(s: &Spread) {
                 for j in (0..len.div_ceil(2)).step_by(S::LANES) {
                     let from = source.add(2 * j);
                     let low = S::load_first(from, len - 2 * j);
-                    let high = S::load_first(from.wrapping_add(S::LANES), (len - 2 * j).saturating_sub(S::LANES));
+                    let high =
+                        S::load_first(from.wrapping_add(S::LANES), (len - 2 * j).saturating_sub(S::LANES));
                     let (even, odd) = low.split(high);
                     even.store_first(first.wrapping_add(j), len.div_ceil(2) - j);
                     odd.store_first(second.wrapping_add(j), (len / 2).saturating_sub(j));

@@ -317,7 +317,8 @@ impl Slab {
                     let target = &mut slab[at..at + row_count * row_len];
                     if stride[2] > 2 {
                         let pairs = plane.chunks(input[2]).zip(target.chunks_exact_mut(row_len));
-                        pairs.for_each(|(row, target)| spread(&row[..columns], padding[2], stride[2], target));
+                        pairs
+                            .for_each(|(row, target)| spread(&row[..columns], padding[2], stride[2], target));
                         continue;
                     }
                     // Column x goes to x + padding; by stride 2, half of that in the half of its remainder.

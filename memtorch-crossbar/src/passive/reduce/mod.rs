@@ -41,14 +41,35 @@ pub fn reduce(circuit: &PassiveCircuit) -> Effective {
     let (m, n) = (circuit.word_lines(), circuit.bit_lines());
     let between = terminals(circuit.conductances(), circuit.wiring());
     let total = m + n;
-    let at = |i: usize, j: usize| between[i.min(j) * total + i.max(j)];
-    let conductances = Array2::from_shape_fn((m, n), |(i, j)| at(i, m + j));
-    // The diagonal is what leaves a terminal to all others.
-    let leaves = |i: usize| (0..total).filter(|&j| j != i).map(|j| at(i, j)).sum::<f64>();
-    let bit_lines =
-        Array2::from_shape_fn((n, n), |(i, j)| if i == j { -leaves(m + i) } else { at(m + i, m + j) });
-    let word_lines = Array2::from_shape_fn((m, m), |(i, j)| if i == j { leaves(i) } else { -at(i, j) });
-    Effective { conductances, bit_lines, word_lines }
+    let mut effective = Effective {
+        conductances: Array2::zeros((m, n)),
+        bit_lines: Array2::zeros((n, n)),
+        word_lines: Array2::zeros((m, m)),
+    };
+    // What leaves a terminal to all others.
+    let mut leaves = vec![0.0; total];
+    for (i, row) in between.chunks_exact(total.max(1)).enumerate() {
+        for (j, g) in row.iter().enumerate().skip(i + 1) {
+            leaves[i] += g;
+            leaves[j] += g;
+        }
+        if i < m {
+            for (j, g) in row[..m].iter().enumerate().skip(i + 1) {
+                effective.word_lines[(i, j)] = -g;
+                effective.word_lines[(j, i)] = -g;
+            }
+            effective.conductances.row_mut(i).iter_mut().zip(&row[m..]).for_each(|(to, g)| *to = *g);
+        } else {
+            for (j, g) in row.iter().enumerate().skip(i + 1) {
+                effective.bit_lines[(i - m, j - m)] = *g;
+                effective.bit_lines[(j - m, i - m)] = *g;
+            }
+        }
+    }
+    effective.word_lines.diag_mut().iter_mut().zip(&leaves).for_each(|(to, g)| *to = *g);
+    effective.bit_lines.diag_mut().iter_mut().zip(&leaves[m..]).for_each(|(to, g)| *to = -g);
+    SINGLE.with(|pool| pool.give_back(between));
+    effective
 }
 
 /// The conductances between the terminals, word lines first, above the diagonal of a square.
@@ -100,8 +121,11 @@ fn reduce_to_ports(cells: &impl Cells, [m, n]: [usize; 2], right: bool, bottom: 
     let (row_cuts, column_cuts) = (cuts(m, m.div_ceil(side)), cuts(n, n.div_ceil(side)));
     let whole = [0..row_cuts.len() - 1, 0..column_cuts.len() - 1];
     let ends = Ends { right, bottom };
-    let array = Cut { cells, row_cuts, column_cuts, ends, wide: Pools::new(), pools: Pools::new() };
-    array.reduce(whole)
+    let array = Cut { cells, row_cuts, column_cuts, ends };
+    let block = array.reduce(whole);
+    WIDE.trim();
+    SINGLE.trim();
+    block
 }
 
 /// Whether word lines are driven at their right, bit lines at their bottom.
@@ -116,9 +140,11 @@ struct Cut<'a, C> {
     row_cuts: Vec<usize>,
     column_cuts: Vec<usize>,
     ends: Ends,
-    wide: Pools<Wide>,
-    pools: Pools<f64>,
 }
+
+/// Memory of leaves that go side by side, and of all other blocks.
+static WIDE: Pools<Wide> = Pools::new();
+static SINGLE: Pools<f64> = Pools::new();
 
 /// Leaves that are reduced one after another, so that enough of them are of one shape to go side by side.
 const LEAVES: usize = 64;
@@ -142,7 +168,7 @@ impl<C: Cells> Cut<'_, C> {
             halves(columns).map(|columns| [rows.clone(), columns])
         };
         let (first, second) = rayon::join(|| self.reduce(first), || self.reduce(second));
-        self.pools.with(|pool| kernel::merge(first, second, below, pool))
+        SINGLE.with(|pool| kernel::merge(first, second, below, pool))
     }
 
     fn reduce_leaves(&self, rows: Range<usize>, columns: Range<usize>) -> Block<f64> {
@@ -172,7 +198,7 @@ impl<C: Cells> Cut<'_, C> {
         for same in order.chunk_by(|a, b| leaves[*a].shape == leaves[*b].shape) {
             for group in same.chunks(lane::LANES) {
                 let leaves: Vec<Leaf> = group.iter().map(|&k| leaves[k]).collect();
-                let blocks = self.pools.with(|pool| reduce_leaves(self.cells, &leaves, &self.wide, pool));
+                let blocks = SINGLE.with(|pool| reduce_leaves(self.cells, &leaves, &WIDE, pool));
                 placed.extend(group.iter().copied().zip(blocks));
             }
         }
@@ -181,7 +207,7 @@ impl<C: Cells> Cut<'_, C> {
         while blocks.len() > 1 {
             let (pairs, below) = grid.pair(blocks);
             let merged = |(first, second): Pair<f64>| match second {
-                Some(second) => self.pools.with(|pool| kernel::merge(first, second, below, pool)),
+                Some(second) => SINGLE.with(|pool| kernel::merge(first, second, below, pool)),
                 None => first,
             };
             blocks = pairs.into_iter().map(merged).collect();

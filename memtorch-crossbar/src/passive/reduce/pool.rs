@@ -52,14 +52,39 @@ impl<T: Lane> Pool<T> {
         }
         self.free[class].push(memory);
     }
+
+    /// Frees what is more than so many bytes, the largest first. Gives how many are kept.
+    fn trim(&mut self, most: usize) -> usize {
+        let mut kept = 0;
+        for (class, free) in self.free.iter_mut().enumerate() {
+            let size = size_of::<T>() << class;
+            free.truncate((most - kept) / size);
+            kept += size * free.len();
+        }
+        kept
+    }
 }
 
-/// The pools of all threads that work on one reduction.
+/// The pools of all threads that work on reductions.
 pub(super) struct Pools<T>(Mutex<Vec<Pool<T>>>);
 
+/// Bytes that stay for the next reduction: enough for tiles of 128 x 128 on a few threads. Asking the system for
+/// them again and again takes longer than the arithmetic.
+const KEPT: usize = 32 << 20;
+
 impl<T: Lane> Pools<T> {
-    pub(super) fn new() -> Self {
-        Self(Mutex::default())
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Frees what is too much to be kept for the next reduction.
+    pub(super) fn trim(&self) {
+        let mut pools = self.0.lock().expect("no thread that has the lock panics");
+        let mut left = KEPT;
+        for pool in &mut *pools {
+            left -= pool.trim(left);
+        }
+        pools.retain(|pool| pool.free.iter().any(|free| !free.is_empty()));
     }
 
     /// Works with a pool that no other thread has at the time.

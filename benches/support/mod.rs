@@ -1,5 +1,7 @@
 //! What the benchmarks share.
 
+#![allow(dead_code, reason = "not every benchmark needs all of it")]
+
 use criterion::{Criterion, Throughput};
 use memtorch_crossbar::backend::CpuBackend;
 
@@ -25,7 +27,7 @@ const WITH_VALUE: [&str; 16] = [
 
 /// Whether a case of this name is wanted: it contains the filters of the command line. What a case needs, and
 /// what is printed beside criterion's figures, is made for wanted ones only.
-pub fn is_wanted(name: &str) -> bool {
+pub(crate) fn is_wanted(name: &str) -> bool {
     let mut value = false;
     std::env::args().skip(1).all(|argument| {
         let is_value = std::mem::replace(&mut value, WITH_VALUE.contains(&argument.as_str()));
@@ -35,8 +37,7 @@ pub fn is_wanted(name: &str) -> bool {
 
 /// Measures what one thread makes of multiply-adds that need no memory, as the case `machine/peak`: the yardstick
 /// of the table of all benchmarks. Gives it in FLOP/s.
-#[allow(dead_code, reason = "not every benchmark prints a share of the peak")]
-pub fn peak(criterion: &mut Criterion) -> f64 {
+pub(crate) fn peak(criterion: &mut Criterion) -> f64 {
     let backend = CpuBackend::new();
     let peak = backend.measure_peak();
     println!("machine: {:.1} GFLOP/s on one thread ({})", peak * 1e-9, backend.instructions());

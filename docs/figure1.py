@@ -29,7 +29,7 @@ def table(rows, key, label, folded):
             cells.setdefault(place, []).append(100 * float(row["memristive_accuracy"]))
     values = sorted({value for _, value, _ in cells})
     bits = sorted({bit for bit, _, _ in cells}, reverse=True)
-    text = f"| bits \\ {label} | " + " | ".join(f"{value:.3g}" for value in values) + " |\n"
+    text = f"| bits \\ {label} | " + " | ".join(f"{value:.4g}" for value in values) + " |\n"
     text += "|---" * (len(values) + 1) + "|\n"
     for bit in bits:
         means = [[statistics.mean(cells[bit, v, tile]) for tile in ("[128, 128]", "[256, 64]")] for v in values]

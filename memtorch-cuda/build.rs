@@ -49,6 +49,19 @@ mod emulator {
             "fmaf(sum, steps.inverse, 0.5f)",
         ),
         ("edge_of_image", "gather", "place >= geometry.padding", "place > geometry.padding"),
+        ("race_of_leaf", "reduce", "k++) {\n        __syncthreads();\n        if (me", "k++) {\n        if (me"),
+        (
+            "barrier_of_merge",
+            "reduce",
+            "rows + (u64)k * width;\n        __syncthreads();",
+            "rows + (u64)k * width;",
+        ),
+        ("cell_of_leaf", "reduce", "i = threadIdx.x; i < h * w;", "i = threadIdx.x; i + 1 < h * w;"),
+        ("row_of_merge", "reduce", "i = k + 1 + warp; i < n;", "i = k + 1 + warp; i + 1 < n;"),
+        ("port_of_merge", "reduce", "second ? at - a : at", "at"),
+        ("tail_of_sums", "noise", "at < noise.sums", "at <= noise.sums"),
+        ("tail_of_word_line", "noise", "k < 4 && line + k < noise.word_lines", "k < 4"),
+        ("place_of_draw", "noise", "column, noise.row}}", "noise.row, column}}"),
     ];
 
     pub(super) fn build() {
@@ -75,7 +88,7 @@ mod emulator {
             );
         }
         std::fs::write(out.join("faults.inc"), faults).expect("OUT_DIR can be written");
-        let names: Vec<&str> = FAULTS.iter().map(|(name, ..)| *name).collect();
+        let names: Vec<(&str, &str)> = FAULTS.iter().map(|(name, file, ..)| (*name, *file)).collect();
         std::fs::write(out.join("faults.rs"), format!("{names:?}")).expect("OUT_DIR can be written");
         println!("cargo:rerun-if-changed=kernels");
         println!("cargo:rerun-if-changed=emulator");

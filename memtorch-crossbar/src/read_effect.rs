@@ -79,6 +79,11 @@ impl Telegraph {
     pub fn levels(&self) -> [f64; 2] {
         [self.amplitude * (1.0 - self.high), -self.amplitude * self.high]
     }
+
+    /// A device is at the higher level where a random word is below this.
+    pub fn threshold(&self) -> f64 {
+        self.high * 4_294_967_296.0
+    }
 }
 
 /// Noise with the stream from which it is drawn.

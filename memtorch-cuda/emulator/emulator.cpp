@@ -517,6 +517,12 @@ namespace convert {
 namespace gather {
 #include "../kernels/gather.cu"
 }
+namespace noise {
+#include "../kernels/noise.cu"
+}
+namespace reduce {
+#include "../kernels/reduce.cu"
+}
 namespace vteam {
 #include "../kernels/vteam.cu"
 }

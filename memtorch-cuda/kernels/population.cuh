@@ -1,7 +1,7 @@
 // Steps of device populations: one thread a device, the loop over time inside.
 #pragma once
 
-#include "lane.cuh"
+#include "random.cuh"
 
 enum { MOST_PARAMETERS = 48, MOST_OPTIONS = 40 };
 
@@ -25,29 +25,6 @@ struct Steps64 {
     unsigned unused;
     u64 first_step, first_device;
 };
-
-struct Words {
-    unsigned of[4];
-};
-
-// Philox4x32 with ten rounds (memtorch_utils::philox4x32).
-__device__ inline Words philox(Words c, unsigned k0, unsigned k1)
-{
-#pragma unroll
-    for (int round = 0; round < 10; round++) {
-        const unsigned low = 0xD2511F53u * c.of[0], high = 0xCD9E8D57u * c.of[2];
-        c = {{__umulhi(0xCD9E8D57u, c.of[2]) ^ c.of[1] ^ k0, high,
-              __umulhi(0xD2511F53u, c.of[0]) ^ c.of[3] ^ k1, low}};
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    return c;
-}
-
-__device__ inline double unit(unsigned low, unsigned high)
-{
-    return (double)(((u64)high << 32 | low) >> 11) * (1.0 / 9007199254740992.0);
-}
 
 // The standard normal number of a device and a step.
 __device__ inline double normal(const Steps64& steps, u64 device, u64 step)
@@ -87,10 +64,11 @@ __device__ inline double polynomial(const double* coefficients, int count, doubl
     return sum;
 }
 
-// Steps one device to the end. A model is made of its parameters and the options; it steps.
+// Steps one device to the end, and writes its state before each step, if asked to: [step, device]. A model is made of
+// its parameters and the options; it steps.
 template <typename Model>
 __device__ inline void advance(double* states, const double* values, const double* voltages,
-                               const Population& population, const Steps64& steps)
+                               double* history, const Population& population, const Steps64& steps)
 {
     const u64 device = (u64)blockIdx.x * blockDim.x + threadIdx.x;
     if (device >= population.devices) {
@@ -104,6 +82,9 @@ __device__ inline void advance(double* states, const double* values, const doubl
     const Model model(parameters, population.options);
     double state = states[device];
     for (u64 step = 0; step < steps.steps; step++) {
+        if (history) {
+            history[step * population.devices + device] = state;
+        }
         const double voltage = voltages[steps.each ? step * population.devices + device : step];
         state = model.step(state, voltage, steps.dt, [&] { return normal(steps, device, step); });
     }
@@ -111,9 +92,9 @@ __device__ inline void advance(double* states, const double* values, const doubl
 }
 
 #define ADVANCE(name, Model)                                                                                     \
-    KERNEL(name)(double* states, const double* values, const double* voltages, Population population,            \
-                 Steps64 steps)                                                                                  \
+    KERNEL(name)(double* states, const double* values, const double* voltages, double* history,                  \
+                 Population population, Steps64 steps)                                                           \
     {                                                                                                            \
-        advance<Model>(states, values, voltages, population, steps);                                             \
+        advance<Model>(states, values, voltages, history, population, steps);                                    \
     }                                                                                                            \
     REGISTER(name)

@@ -1,9 +1,12 @@
 //! Products on the GPU.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cust::error::{CudaError, CudaResult};
 use cust::module::Module;
+use memtorch_crossbar::backend::{SumNoise, Work};
+use memtorch_crossbar::ndarray::{Array2, ArrayView2};
+use memtorch_crossbar::passive::{TileCircuit, TileNetwork, effective_block};
 use memtorch_crossbar::{
     Accumulate, ArrayBackend, Conversions, Converter, CrossbarError, Input, Layout, Operand, PatchGeometry,
     Product,
@@ -12,27 +15,39 @@ use memtorch_crossbar::{
 use crate::NAME;
 use crate::arguments::{Geometry, Rule, Shape, arguments};
 use crate::gpu::{Buffer, Gpu};
+use crate::noise::NoiseMemory;
+use crate::reduction::Reduction;
 
 /// Products of vectors and matrices on tiles. Matrices stay on the GPU; vectors and results move.
 #[derive(Debug)]
 pub(crate) struct CudaBackend {
-    gpu: Arc<Gpu>,
+    pub(crate) gpu: Arc<Gpu>,
     product: Module,
     convert: Module,
     gather: Module,
+    pub(crate) noise: Module,
+    reduction: Reduction,
     /// One product at a time: the stream and these are shared.
     scratch: Mutex<Scratch>,
 }
 
 /// Memory that products use one after the other.
 #[derive(Debug, Default)]
-struct Scratch {
+pub(crate) struct Scratch {
     inputs: Buffer<f32>,
     vectors: Buffer<f32>,
     sums: Buffer<f32>,
     output: Buffer<f32>,
     scales: Buffer<f32>,
     clipped: Buffer<u64>,
+    pub(crate) noise: NoiseMemory,
+}
+
+impl Scratch {
+    /// Where kernels find full scales and count clipped codes.
+    fn converter(&self) -> [u64; 2] {
+        [self.scales.address(), self.clipped.address()]
+    }
 }
 
 /// Elements of a buffer that scratch should not exceed much: 256 MiB.
@@ -49,9 +64,38 @@ impl CudaBackend {
             product: gpu.load(include_str!("../kernels/product.ptx"))?,
             convert: gpu.load(include_str!("../kernels/convert.ptx"))?,
             gather: gpu.load(include_str!("../kernels/gather.ptx"))?,
+            noise: gpu.load(include_str!("../kernels/noise.ptx"))?,
+            reduction: Reduction::new(&gpu)?,
             scratch: Mutex::new(Scratch::default()),
             gpu,
         })
+    }
+
+    /// The turn of this thread.
+    pub(crate) fn scratch(&self) -> MutexGuard<'_, Scratch> {
+        // A panic of another thread leaves nothing but memory to be written again.
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a product without converter; the vectors and the sums, `[vector, column]`, are on the GPU.
+    pub(crate) fn plain(
+        &self,
+        matrix: &Resident,
+        layout: &Layout,
+        inputs: u64,
+        vectors: usize,
+        sums: u64,
+    ) -> CudaResult<()> {
+        let piece =
+            Piece { backend: self, matrix: &matrix.values, layout, geometry: None, vectors, positions: 1 };
+        let (rows, columns) = (layout.groups() * layout.rows(), piece.columns());
+        for first in (0..vectors).step_by(MOST_VECTORS) {
+            let count = MOST_VECTORS.min(vectors - first);
+            let shape = Shape { vectors: count as u32, ..Shape::new(layout) };
+            let at = |start: u64, length: usize| start + (first * length * size_of::<f32>()) as u64;
+            piece.product(at(inputs, rows), at(sums, columns), shape, Rule::IDEAL, [0, 0])?;
+        }
+        Ok(())
     }
 
     /// One product whose parts fit together, in pieces that fit the scratch memory.
@@ -72,8 +116,7 @@ impl CudaBackend {
             _ => return Err(CudaError::InvalidValue),
         };
         let positions = geometry.map_or(1, PatchGeometry::positions);
-        // A panic of another thread leaves nothing but memory to be written again.
-        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = self.scratch();
         self.gpu.enter()?;
         let descriptor = product.converter.descriptor();
         let rule = descriptor.as_ref().and_then(Rule::new);
@@ -130,7 +173,7 @@ impl Piece<'_> {
         self.in_turn(scratch, |first, vectors, inputs, scratch| {
             let shape = Shape { first_vector: first as u32, vectors: vectors as u32, ..shape };
             if !wide {
-                return self.product(inputs, target, shape, rule, scratch);
+                return self.product(inputs, target, shape, rule, scratch.converter());
             }
             // No block sees all of a tile's sums for a vector: they go through memory, tile row by tile row.
             scratch.sums.reserve(vectors * self.columns())?;
@@ -138,7 +181,7 @@ impl Piece<'_> {
             for tile_row in 0..self.layout.tile_rows() as u32 {
                 let row = Shape { first_tile_row: tile_row, tile_rows: 1, ..shape };
                 let plain = Shape { first_vector: 0, positions: 1, ..row };
-                self.product(inputs, sums, plain, Rule::IDEAL, scratch)?;
+                self.product(inputs, sums, plain, Rule::IDEAL, [0, 0])?;
                 let grid = ((self.layout.groups() * self.layout.tile_columns()) as u32, vectors as u32);
                 let clipped = scratch.clipped.address();
                 let arguments = arguments![sums, target, clipped, row, rule];
@@ -179,7 +222,7 @@ impl Piece<'_> {
             for tile_row in 0..layout.tile_rows() {
                 let (first_tile_row, vectors) = (tile_row as u32, vectors as u32);
                 let shape = Shape { first_tile_row, tile_rows: 1, vectors, ..Shape::new(layout) };
-                self.product(inputs, scratch.sums.address(), shape, Rule::IDEAL, scratch)?;
+                self.product(inputs, scratch.sums.address(), shape, Rule::IDEAL, [0, 0])?;
                 self.backend.gpu.finish()?;
                 scratch.sums.download(&mut sums)?;
                 for (sums, total) in sums.chunks_exact_mut(columns).zip(total.chunks_exact_mut(columns)) {
@@ -242,20 +285,20 @@ impl Piece<'_> {
         unsafe { self.backend.gpu.launch(&self.backend.gather, "gather", (blocks, 1), THREADS, arguments) }
     }
 
+    /// Starts a product; a converter has full scales, and a counter of clipped codes.
     fn product(
         &self,
         inputs: u64,
         output: u64,
         shape: Shape,
         rule: Rule,
-        scratch: &Scratch,
+        [scales, clipped]: [u64; 2],
     ) -> CudaResult<()> {
         let layout = self.layout;
         let parts = (layout.tile_shape()[1].min(layout.columns())).div_ceil(WIDTH as usize);
         let (kernel, each) = if shape.vectors <= 16 { ("product_few", 8) } else { ("product_many", 64) };
         let grid = ((layout.groups() * layout.tile_columns() * parts) as u32, shape.vectors.div_ceil(each));
-        let (matrix, scales, clipped) =
-            (self.matrix.address(), scratch.scales.address(), scratch.clipped.address());
+        let matrix = self.matrix.address();
         let arguments = arguments![matrix, inputs, scales, output, clipped, shape, rule];
         // SAFETY: as both are declared; the matrix, the vectors and the output are as long as the shape says.
         unsafe { self.backend.gpu.launch(&self.backend.product, kernel, grid, THREADS, arguments) }
@@ -283,7 +326,7 @@ impl Drop for CudaBackend {
 
 /// A matrix in the GPU's memory.
 #[derive(Debug)]
-struct Resident {
+pub(crate) struct Resident {
     values: Buffer<f32>,
     gpu: Arc<Gpu>,
 }
@@ -325,6 +368,49 @@ impl ArrayBackend for CudaBackend {
             return Ok(Conversions::default());
         }
         self.compute(&resident.values, operand.layout(), product, output).map_err(failed)
+    }
+
+    fn add_noise(&self, noises: &[SumNoise<'_>], sums: &mut [f32]) -> Result<(), CrossbarError> {
+        let mut operands = Vec::new();
+        for noise in noises {
+            noise.check(sums.len())?;
+            for variance in &noise.variances {
+                operands.push(variance.operand.downcast::<Resident>(NAME)?);
+            }
+        }
+        if noises.is_empty() || sums.is_empty() {
+            return Ok(());
+        }
+        self.add(noises, &operands, sums).map_err(failed)
+    }
+
+    fn effective_blocks(
+        &self,
+        used: &[ArrayView2<'_, f64>],
+        tile: &TileCircuit,
+    ) -> Result<Vec<Array2<f64>>, CrossbarError> {
+        let networks = used.iter().map(|used| TileNetwork::new(*used, tile));
+        let Some(networks) = networks.collect::<Result<Option<Vec<_>>, _>>()? else {
+            // Lines that are driven at both ends; or nothing to do.
+            return used.iter().map(|used| effective_block(*used, tile)).collect();
+        };
+        let _turn = self.scratch();
+        self.gpu.enter().map_err(failed)?;
+        // Tiles that are cut to their blocks have several sizes.
+        let mut found = Vec::with_capacity(used.len());
+        for same in networks.chunk_by(|a, b| a.devices.dim() == b.devices.dim()) {
+            found.extend(self.reduction.reduce(&self.gpu, same).map_err(failed)?);
+        }
+        Ok(found)
+    }
+
+    fn leaves_to_cpu(&self, work: &Work<'_>) -> bool {
+        match work {
+            Work::Converter(converter) => {
+                converter.descriptor().as_ref().is_none_or(|known| Rule::new(known).is_none())
+            }
+            _ => true,
+        }
     }
 }
 

@@ -9,8 +9,8 @@ unsafe extern "C" {
     fn memtorch_emulator_allocations() -> usize;
 }
 
-/// The faults that [`choose`] knows.
-pub const FAULTS: &[&str] = &include!(concat!(env!("OUT_DIR"), "/faults.rs"));
+/// The faults that [`choose`] knows, and the files of the kernels that have them.
+pub const FAULTS: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/faults.rs"));
 
 /// The order in which the threads of a block, and the blocks of a grid, take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,11 @@ pub mod emulator;
 #[cfg(feature = "native")]
 mod gpu;
 #[cfg(feature = "native")]
+mod noise;
+#[cfg(feature = "native")]
 mod populations;
+#[cfg(feature = "native")]
+mod reduction;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use cust::module::Module;
 use memtorch_devices::models::{DataDriven, DataDriven2021, LinearIonDrift, StanfordPku, Vteam};
 use memtorch_devices::{
     CpuPopulations, Device, DeviceError, DeviceParameters, Noise, Parameter, Population, PopulationBackend,
-    Waveform, Window,
+    Recording, Waveform, Window,
 };
 
 use crate::NAME;
@@ -68,6 +68,7 @@ impl CudaPopulations {
         parameters: &DeviceParameters,
         states: &mut [f64],
         (waveform, dt, noise): (Waveform<'_>, f64, Noise),
+        history: Option<&mut [f64]>,
     ) -> CudaResult<()> {
         let (_, module) = self.modules.iter().find(|(name, _)| *name == kernel).ok_or(CudaError::NotFound)?;
         let mut population =
@@ -103,11 +104,19 @@ impl CudaPopulations {
         let moved = Buffer::of(states)?;
         let (values, voltages) = (Buffer::of(&values)?, Buffer::of(voltages)?);
         let (state, value, voltage) = (moved.address(), values.address(), voltages.address());
-        let arguments = arguments![state, value, voltage, population, steps];
+        let mut written = Buffer::<f64>::default();
+        if let Some(history) = &history {
+            written.reserve(history.len())?;
+        }
+        let past = written.address();
+        let arguments = arguments![state, value, voltage, past, population, steps];
         let blocks = states.len().div_ceil(THREADS as usize) as u32;
-        // SAFETY: as `ADVANCE` declares them; states, values and voltages are as long as the structures say.
+        // SAFETY: as `ADVANCE` declares them; states, values, voltages and history are as long as the structures say.
         unsafe { self.gpu.launch(module, kernel, (blocks, 1), THREADS, arguments)? };
         self.gpu.finish()?;
+        if let Some(history) = history {
+            written.download(history)?;
+        }
         moved.download(states)
     }
 }
@@ -137,14 +146,37 @@ impl PopulationBackend for CudaPopulations {
             if states.is_empty() || waveform.steps() == 0 {
                 return Ok(());
             }
-            self.steps(kernel, parameters, states, (waveform, dt, noise)).map_err(|error| {
-                DeviceError::Backend {
-                    backend: NAME.to_owned(),
-                    why: format!("the NVIDIA driver said: {error}"),
-                }
-            })
+            self.steps(kernel, parameters, states, (waveform, dt, noise), None).map_err(failed)
         })
     }
+
+    fn record(
+        &self,
+        population: &mut Population,
+        voltages: &[f64],
+        dt: f64,
+    ) -> Result<Recording, DeviceError> {
+        let Some(kernel) = kernel_of(&**population.parameters().model()) else {
+            return CpuPopulations.record(population, voltages, dt);
+        };
+        population.record_by(voltages, dt, |parameters, states, noise, history| {
+            if history.is_empty() {
+                return Ok(());
+            }
+            let waveform = Waveform::Common(voltages);
+            self.steps(kernel, parameters, states, (waveform, dt, noise), Some(history)).map_err(failed)
+        })
+    }
+
+    fn leaves_to_cpu(&self, model: &dyn Device) -> Vec<&'static str> {
+        if has_kernel(model) { vec!["currents and conductances"] } else { vec!["all steps"] }
+    }
+}
+
+/// What the driver said, as an error of the devices' crate.
+fn failed(error: CudaError) -> DeviceError {
+    let why = format!("the NVIDIA driver said: {error}");
+    DeviceError::Backend { backend: NAME.to_owned(), why }
 }
 
 /// Whether a model is stepped by a kernel; other models are stepped on the CPU.

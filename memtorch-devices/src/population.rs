@@ -3,7 +3,7 @@ use rayon::prelude::*;
 use memtorch_utils::Stream;
 
 use crate::job::{Job, Noise, Record, Task, Waveform};
-use crate::{DeviceError, DeviceParameters};
+use crate::{Device, DeviceError, DeviceParameters};
 
 /// Devices with states: struct of arrays, parameters that are alike stored once.
 ///
@@ -126,25 +126,45 @@ impl Population {
     /// # Errors
     /// A time step that is not positive and finite; a voltage that is not finite, with its position.
     pub fn record(&mut self, voltages: &[f64], dt: f64) -> Result<Recording, DeviceError> {
+        CpuPopulations.record(self, voltages, dt)
+    }
+
+    /// For backends: checks what they would have to, lets `step` move the states and write down those before each
+    /// step, `[steps, devices]`, computes currents and conductances from these, and counts the steps.
+    ///
+    /// # Errors
+    /// As [`Population::record`]; those of `step`, and the population is then as `step` left it.
+    pub fn record_by(
+        &mut self,
+        voltages: &[f64],
+        dt: f64,
+        step: impl FnOnce(&DeviceParameters, &mut [f64], Noise, &mut [f64]) -> Result<(), DeviceError>,
+    ) -> Result<Recording, DeviceError> {
+        let mut recording = self.recording(voltages, dt)?;
+        let noise = self.noise();
+        step(&self.parameters, &mut self.states, noise, &mut recording.states)?;
+        self.steps += voltages.len() as u64;
+        let Recording { currents, states, conductances } = &mut recording;
+        let devices = self.len().max(1);
+        let found = currents.par_chunks_mut(devices).zip(conductances.par_chunks_mut(devices));
+        found.zip(states.par_chunks(devices)).zip(voltages).for_each(
+            |(((currents, conductances), states), voltage)| {
+                self.run(0, Task::Conductances { states, conductances });
+                self.run(0, Task::Currents { states, voltages: &vec![*voltage; states.len()], currents });
+            },
+        );
+        Ok(recording)
+    }
+
+    /// Room for a record of these voltages, which are possible.
+    fn recording(&self, voltages: &[f64], dt: f64) -> Result<Recording, DeviceError> {
         check_step(dt)?;
         if let Some(at) = voltages.iter().position(|v| !v.is_finite()) {
             let expected = format!("a finite number of volt at sample {at}");
             return Err(DeviceError::Parameter { parameter: "voltage", value: voltages[at], expected });
         }
         let room = || vec![0.0; voltages.len() * self.len()];
-        let mut recording = Recording { currents: room(), states: room(), conductances: room() };
-        let record = Record {
-            currents: &mut recording.currents,
-            states: &mut recording.states,
-            conductances: &mut recording.conductances,
-        };
-        let noise = self.noise();
-        let Self { parameters, states, .. } = self;
-        let waveform = Waveform::Common(voltages);
-        let task = Task::Advance { states, waveform, dt, noise, record: Some(record) };
-        parameters.model().run(Job { parameters: parameters.values(), first: 0, task });
-        self.steps += voltages.len() as u64;
-        Ok(recording)
+        Ok(Recording { currents: room(), states: room(), conductances: room() })
     }
 
     fn noise(&self) -> Noise {
@@ -224,6 +244,37 @@ pub trait PopulationBackend: std::fmt::Debug + Send + Sync {
         waveform: Waveform<'_>,
         dt: f64,
     ) -> Result<(), DeviceError>;
+
+    /// As [`PopulationBackend::advance`] under one waveform for all devices, and writes down every step.
+    ///
+    /// # Errors
+    /// As [`Population::record`]; whatever the backend lacks.
+    fn record(
+        &self,
+        population: &mut Population,
+        voltages: &[f64],
+        dt: f64,
+    ) -> Result<Recording, DeviceError> {
+        let mut recording = population.recording(voltages, dt)?;
+        let record = Record {
+            currents: &mut recording.currents,
+            states: &mut recording.states,
+            conductances: &mut recording.conductances,
+        };
+        let noise = population.noise();
+        let Population { parameters, states, .. } = population;
+        let waveform = Waveform::Common(voltages);
+        let task = Task::Advance { states, waveform, dt, noise, record: Some(record) };
+        parameters.model().run(Job { parameters: parameters.values(), first: 0, task });
+        population.steps += voltages.len() as u64;
+        Ok(recording)
+    }
+
+    /// What of a trace of this model it leaves to the CPU, to which what that needs is moved; each a few words.
+    /// Results are the same.
+    fn leaves_to_cpu(&self, _model: &dyn Device) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// Populations on the CPU: rayon over blocks, the loop over time inside a block.

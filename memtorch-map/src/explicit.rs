@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use memtorch_crossbar::backend::{SumNoise, Variance};
 use memtorch_crossbar::passive::{DeviceLaw, Newton, NonlinearTile};
 use memtorch_crossbar::{
     Accumulate, ArrayBackend, Conversions, Converter, Ideal, Input, Layout, Operand, Product, ReadLaw,
@@ -232,36 +233,13 @@ impl Explicit {
         for other in &self.others {
             other.add(layout, row, &parts[0], &mut sums)?;
         }
-        let width = layout.groups() * lines.len();
-        for noise in &self.noises {
-            let mut variance = Vec::with_capacity(noise.variances.len());
-            for term in &noise.variances {
-                let mut values = vec![0.0f32; count * columns];
-                product(term, &mut values, Accumulate::Set)?;
-                variance.push((term.scale, values));
-            }
-            let stream = noise.stream.child(salt);
-            sums.par_chunks_mut(columns).enumerate().for_each(|(i, sums)| {
-                let image = (first + i) / vectors.positions;
-                let [sample, step] = index.of(image, vectors.count / vectors.positions);
-                let position = (first + i) % vectors.positions;
-                let step = step.wrapping_mul(vectors.positions as u32).wrapping_add(position as u32);
-                for (column, sum) in sums.iter_mut().enumerate() {
-                    let mut square = noise.constants[row][column];
-                    for (scale, values) in &variance {
-                        square += scale * f64::from(values[i * columns + column].max(0.0));
-                    }
-                    if square > 0.0 {
-                        let [normal, _] = stream.normals([sample, step, column as u32], row as u32);
-                        *sum = (f64::from(*sum) + square.sqrt() * normal) as f32;
-                    }
-                }
-                if let Some(switching) = &noise.telegraph {
-                    let volts = &parts[switching.feature][i * width..][..width];
-                    switching.add(layout, row, stream.named("telegraph"), [sample, step], volts, sums);
-                }
-            });
-        }
+        let places: Vec<[u32; 2]> = match self.noises.is_empty() {
+            true => Vec::new(),
+            false => (first..first + count).map(|vector| vectors.place(vector, index)).collect(),
+        };
+        let noises: Vec<SumNoise<'_>> =
+            self.noises.iter().map(|noise| noise.of_row((layout, row), salt, &places, &parts)).collect();
+        backend.add_noise(&noises, &mut sums)?;
         let ideal = is_ideal(converter);
         let done = sums
             .par_chunks_mut(columns)
@@ -352,38 +330,33 @@ impl DeviceLaw for OfTile<'_> {
     }
 }
 
-impl Switching {
-    /// Adds what the levels at this read differ from their mean by. Four devices down a column share a block of
-    /// random bits.
-    fn add(
-        &self,
-        layout: &Layout,
-        row: usize,
-        stream: Stream,
-        [sample, step]: [u32; 2],
-        volts: &[f32],
-        sums: &mut [f32],
-    ) {
-        let [high, low] = self.telegraph.levels();
-        let threshold = self.telegraph.high * 4_294_967_296.0;
-        let lines = word_lines(layout, row).len();
-        let blocks = layout.tile_shape()[0].div_ceil(4) * row;
-        for tile in row_tiles(layout, row) {
-            let conductances = &self.conductances[tile.range()];
-            let volts = &volts[tile.group * lines..][..lines];
-            for bit_line in 0..tile.bit_lines {
-                let column = tile.group * layout.columns() + tile.column + bit_line;
-                let mut total = 0.0;
-                for (block, volts) in volts.chunks(4).enumerate() {
-                    let words = stream.words([sample, step, column as u32], (blocks + block) as u32);
-                    for (k, (word, volt)) in words.iter().zip(volts).enumerate() {
-                        let g = conductances[(4 * block + k) * tile.bit_lines + bit_line];
-                        let level = if f64::from(*word) < threshold { high } else { low };
-                        total += g * level * f64::from(*volt);
-                    }
-                }
-                sums[column] += total as f32;
-            }
+impl Noise {
+    /// What is added to the sums of a row of tiles, for vectors at these places.
+    fn of_row<'a>(
+        &'a self,
+        (layout, row): (&'a Layout, usize),
+        salt: u64,
+        places: &'a [[u32; 2]],
+        parts: &'a [Vec<f32>],
+    ) -> SumNoise<'a> {
+        let variance = |term: &'a Term| Variance {
+            scale: term.scale,
+            operand: &term.operands[row],
+            values: &parts[term.feature],
+        };
+        let switching = |found: &'a Switching| memtorch_crossbar::backend::Switching {
+            telegraph: found.telegraph,
+            conductances: &found.conductances,
+            volts: &parts[found.feature],
+        };
+        SumNoise {
+            layout,
+            row,
+            stream: self.stream.child(salt),
+            places,
+            constants: &self.constants[row],
+            variances: self.variances.iter().map(variance).collect(),
+            telegraph: self.telegraph.as_ref().map(switching),
         }
     }
 }
@@ -406,6 +379,13 @@ impl<'a> Vectors<'a> {
         };
         let features = features.iter().map(|feature| feature.of(values)).collect();
         Self { input, features, count: input.vectors(), positions: positions.max(1) }
+    }
+
+    /// Where a vector's noise is drawn: its sample, and its step and position.
+    fn place(&self, vector: usize, index: ReadIndex) -> [u32; 2] {
+        let (image, position) = (vector / self.positions, vector % self.positions);
+        let [sample, step] = index.of(image, self.count / self.positions);
+        [sample, step.wrapping_mul(self.positions as u32).wrapping_add(position as u32)]
     }
 
     /// A feature of some vectors, `[count, groups * word lines]`.

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use memtorch_crossbar::passive::{NonlinearTile, TileCircuit, Wiring, effective_block};
+use memtorch_crossbar::passive::{NonlinearTile, TileCircuit, Wiring};
 use memtorch_crossbar::{Accumulate, Array, ArrayBackend, Layout, Operand};
 use ndarray::ArrayView2;
-use rayon::prelude::*;
 
 use crate::MapError;
 use crate::explicit::{Explicit, NoiseParts, Other, OtherKind};
@@ -72,7 +71,7 @@ pub(crate) fn pack(
     let (on, off) = (1.0 / hardware.device.model.r_on(), 1.0 / hardware.device.model.r_off());
     let effective: Vec<Cow<'_, [f64]>> = arrays
         .iter()
-        .map(|array| effective(array, &placement.physical, hardware))
+        .map(|array| effective(array, &placement.physical, hardware, backend))
         .collect::<Result<_, _>>()?;
     let pack = Pack { arrays, effective, placement, arrangement, hardware, backend };
     let each = hardware.adc.read == ReadMode::Each;
@@ -308,26 +307,20 @@ fn circuit(layout: &Layout, hardware: &Hardware) -> TileCircuit {
 
 /// What an array's terminals see, in the order of the layout: its conductances, or with wires those of
 /// its tiles' circuits. Every physical array is a circuit of its own.
-fn effective<'a>(array: &'a Array, layout: &Layout, hardware: &Hardware) -> Result<Cow<'a, [f64]>, MapError> {
+fn effective<'a>(
+    array: &'a Array,
+    layout: &Layout,
+    hardware: &Hardware,
+    backend: &dyn ArrayBackend,
+) -> Result<Cow<'a, [f64]>, MapError> {
     if hardware.wires.is_ideal() {
         return Ok(Cow::Borrowed(array.conductances()));
     }
-    let circuit = circuit(layout, hardware);
-    let tiles: Vec<Result<Vec<f64>, MapError>> = (0..layout.tile_count())
-        .into_par_iter()
-        .map(|index| {
-            let tile = layout.tile(index);
-            let shape = (tile.word_lines, tile.bit_lines);
-            // A tile's range has as many devices as its lines cross.
-            let used = ArrayView2::from_shape(shape, &array.conductances()[tile.range()])
-                .expect("a tile is a block of the layout");
-            let effective = effective_block(used, &circuit)?;
-            Ok(effective.iter().copied().collect())
-        })
-        .collect();
-    let mut all = Vec::with_capacity(layout.device_count());
-    for tile in tiles {
-        all.extend(tile?);
-    }
-    Ok(Cow::Owned(all))
+    // A tile's range has as many devices as its lines cross.
+    let used = layout.tiles().map(|tile| {
+        ArrayView2::from_shape((tile.word_lines, tile.bit_lines), &array.conductances()[tile.range()])
+            .expect("a tile is a block of the layout")
+    });
+    let blocks = backend.effective_blocks(&used.collect::<Vec<_>>(), &circuit(layout, hardware))?;
+    Ok(Cow::Owned(blocks.iter().flatten().copied().collect()))
 }

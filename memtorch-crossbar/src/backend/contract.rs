@@ -1,10 +1,16 @@
 //! What every backend must hold to: the bits of the definition. For the tests of whoever writes one.
 
+mod noise;
+mod tiles;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Accumulate, ArrayBackend, CpuBackend, Input, PatchGeometry, Product};
 use crate::{Converter, FullScale, Ideal, Layout, LinearConverter, Tile, TileShape};
+
+pub use noise::noise;
+pub use tiles::tiles;
 
 /// Rows of random shapes, values and converters give the bits of the definition. A case has about `most`
 /// multiply-adds at most.

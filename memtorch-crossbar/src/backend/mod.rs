@@ -15,15 +15,23 @@ pub mod contract;
 mod cpu;
 mod definition;
 mod kernel;
+mod noise;
 mod packed;
+mod work;
 
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
+
+use crate::passive::{TileCircuit, effective_block};
 use crate::{Converter, CrossbarError, Layout};
 
 pub use cpu::CpuBackend;
+pub use noise::{SumNoise, Switching, Variance};
+pub use work::Work;
 
 /// A matrix on tiles as a backend has packed it. It clones cheaply.
 #[derive(Clone)]
@@ -215,4 +223,35 @@ pub trait ArrayBackend: Debug + Send + Sync {
         product: &Product<'_>,
         output: &mut [f32],
     ) -> Result<Conversions, CrossbarError>;
+
+    /// Adds noise to the partial sums `[vector, column]` of a row of tiles, one after the other.
+    ///
+    /// Random words are equal in all backends, and so is telegraph noise; normal numbers have logarithms and cosines
+    /// in them, and agree to 1e-14 of the deviation, so that a sum is the same or the next f32.
+    ///
+    /// # Errors
+    /// Lengths that do not fit; whatever the backend lacks.
+    fn add_noise(&self, noises: &[SumNoise<'_>], sums: &mut [f32]) -> Result<(), CrossbarError> {
+        noises.iter().try_for_each(|noise| noise.add(self, sums))
+    }
+
+    /// The effective conductances of blocks in use, each on a tile of its own ([`effective_block`]). Backends agree to
+    /// a relative 1e-12 of every conductance.
+    ///
+    /// # Errors
+    /// Those of the first block that has one; whatever the backend lacks.
+    fn effective_blocks(
+        &self,
+        used: &[ArrayView2<'_, f64>],
+        tile: &TileCircuit,
+    ) -> Result<Vec<Array2<f64>>, CrossbarError> {
+        let blocks: Vec<_> = used.par_iter().map(|used| effective_block(*used, tile)).collect();
+        blocks.into_iter().collect()
+    }
+
+    /// Whether the backend leaves such work to the CPU, to which what it needs is then moved. Results are the same;
+    /// reports say it.
+    fn leaves_to_cpu(&self, _work: &Work<'_>) -> bool {
+        false
+    }
 }

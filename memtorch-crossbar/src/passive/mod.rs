@@ -26,6 +26,7 @@ mod nonlinear_tile;
 mod reduce;
 mod solver;
 mod tile;
+mod tile_network;
 mod wiring;
 
 pub use analysis::{OperatingPoint, Power, WorstDrop, sensitivity};
@@ -38,4 +39,5 @@ pub use nonlinear_tile::NonlinearTile;
 pub use reduce::{Effective, Reduce, reduce};
 pub use solver::{Detail, PassiveSolver, Solution};
 pub use tile::{TileCircuit, Unused, effective_block};
+pub use tile_network::TileNetwork;
 pub use wiring::Wiring;

@@ -57,6 +57,11 @@ impl TileCircuit {
         Ok(())
     }
 
+    /// What a device and its transistor conduct.
+    pub(super) fn with_transistor(&self, conductance: f64) -> f64 {
+        conductance / (1.0 + conductance * self.transistor_resistance)
+    }
+
     /// The conductances of all devices of the circuit, without their transistors.
     pub(super) fn conductances(&self, used: ArrayView2<f64>) -> Array2<f64> {
         match self.unused {
@@ -82,11 +87,10 @@ impl TileCircuit {
 /// negative or not finite; lines open at both ends.
 pub fn effective_block(used: ArrayView2<f64>, tile: &TileCircuit) -> Result<Array2<f64>, CrossbarError> {
     tile.check(used)?;
-    let with_transistor = |g: f64| g / (1.0 + g * tile.transistor_resistance);
     if tile.wiring.is_ideal() {
-        return Ok(used.mapv(with_transistor));
+        return Ok(used.mapv(|g| tile.with_transistor(g)));
     }
-    let all = tile.conductances(used).mapv_into(with_transistor);
+    let all = tile.conductances(used).mapv_into(|g| tile.with_transistor(g));
     let between = reduce::terminals(all.view(), &tile.wiring);
     let ((rows, columns), (m, n)) = (used.dim(), all.dim());
     Ok(Array2::from_shape_fn((rows, columns), |(i, j)| between[i * (m + n) + m + j]))

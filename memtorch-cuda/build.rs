@@ -49,7 +49,12 @@ mod emulator {
             "fmaf(sum, steps.inverse, 0.5f)",
         ),
         ("edge_of_image", "gather", "place >= geometry.padding", "place > geometry.padding"),
-        ("race_of_leaf", "reduce", "k++) {\n        __syncthreads();\n        if (me", "k++) {\n        if (me"),
+        (
+            "race_of_leaf",
+            "reduce",
+            "k++) {\n        __syncthreads();\n        if (me",
+            "k++) {\n        if (me",
+        ),
         (
             "barrier_of_merge",
             "reduce",
@@ -61,7 +66,10 @@ mod emulator {
         ("port_of_merge", "reduce", "second ? at - a : at", "at"),
         ("tail_of_sums", "noise", "at < noise.sums", "at <= noise.sums"),
         ("tail_of_word_line", "noise", "k < 4 && line + k < noise.word_lines", "k < 4"),
-        ("place_of_draw", "noise", "column, noise.row}}", "noise.row, column}}"),
+        ("place_of_draw", "noise", "column, noise.row, noise.key", "noise.row, column, noise.key"),
+        ("tail_of_devices", "change", "device >= change.devices", "device > change.devices"),
+        ("place_of_device", "change", "(unsigned)tile, row % change.word_lines", "(unsigned)tile, row"),
+        ("rounding_of_state", "change", "* last + 0.5", "* last"),
     ];
 
     pub(super) fn build() {

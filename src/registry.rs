@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use memtorch_crossbar::backend::CpuBackend;
 use memtorch_crossbar::{ArrayBackend, Converter, CrossbarError};
-use memtorch_devices::DeviceEntry;
+use memtorch_devices::{CpuPopulations, DeviceEntry, PopulationBackend};
 use memtorch_map::MappingScheme;
 use memtorch_nonideal::NonIdealityEntry;
 use memtorch_utils::config::{ConfigError, Field, Table};
@@ -47,8 +47,10 @@ pub struct ConverterEntry {
 pub struct BackendEntry {
     /// The value of `--backend`.
     pub name: &'static str,
-    /// Opens it.
+    /// Opens it for products.
     pub open: fn() -> Result<Arc<dyn ArrayBackend>, CrossbarError>,
+    /// Opens it for populations of devices.
+    pub open_populations: fn() -> Result<Arc<dyn PopulationBackend>, CrossbarError>,
 }
 
 /// The names that configurations may use, and what they make.
@@ -82,10 +84,18 @@ impl Registry {
             schemes: schemes::SCHEMES.to_vec(),
             converters: vec![converters::LINEAR, converters::LOG],
             backends: vec![
-                BackendEntry { name: "cpu", open: || Ok(Arc::new(CpuBackend::new())) },
-                BackendEntry { name: "cuda", open: open_cuda },
+                BackendEntry {
+                    name: "cpu",
+                    open: || Ok(Arc::new(CpuBackend::new())),
+                    open_populations: || Ok(Arc::new(CpuPopulations)),
+                },
+                cuda::ENTRY,
                 #[cfg(feature = "cuda-emulated")]
-                BackendEntry { name: "cuda-emulated", open: memtorch_cuda::open_emulated },
+                BackendEntry {
+                    name: "cuda-emulated",
+                    open: memtorch_cuda::open_emulated,
+                    open_populations: memtorch_cuda::open_emulated_populations,
+                },
             ],
         }
     }
@@ -170,15 +180,26 @@ fn add<T>(
 }
 
 #[cfg(feature = "cuda")]
-fn open_cuda() -> Result<Arc<dyn ArrayBackend>, CrossbarError> {
-    memtorch_cuda::open()
+mod cuda {
+    pub(super) const ENTRY: super::BackendEntry = super::BackendEntry {
+        name: "cuda",
+        open: memtorch_cuda::open,
+        open_populations: memtorch_cuda::open_populations,
+    };
 }
 
 #[cfg(not(feature = "cuda"))]
-fn open_cuda() -> Result<Arc<dyn ArrayBackend>, CrossbarError> {
-    Err(CrossbarError::Backend {
-        backend: "cuda".to_owned(),
-        why: "this build has no GPU backend: build with the feature `cuda`, or use the backend cpu"
-            .to_owned(),
-    })
+mod cuda {
+    use super::CrossbarError;
+
+    pub(super) const ENTRY: super::BackendEntry =
+        super::BackendEntry { name: "cuda", open: || Err(missing()), open_populations: || Err(missing()) };
+
+    fn missing() -> CrossbarError {
+        CrossbarError::Backend {
+            backend: "cuda".to_owned(),
+            why: "this build has no GPU backend: build with the feature `cuda`, or use the backend cpu"
+                .to_owned(),
+        }
+    }
 }

@@ -370,8 +370,8 @@ fn device_models_are_listed_with_their_parameters() {
     assert!(human.contains("vteam") && human.contains("w_off"), "{human}");
 }
 
-/// The kernels of GPUs, run by the emulator, give the bytes of the CPU: a network with converters that they know, and
-/// with one that they do not.
+/// The kernels of GPUs, run by the emulator, give the numbers of the CPU: a network with converters that they know, and
+/// with one that they do not. What is left to the CPU is said.
 #[cfg(feature = "cuda-emulated")]
 #[test]
 fn results_are_the_same_on_an_emulated_gpu() {
@@ -379,14 +379,89 @@ fn results_are_the_same_on_an_emulated_gpu() {
     for (name, adc) in [("linear", "bits = 6"), ("log", "method = \"log\"\nbits = 8")] {
         let text = experiment("lenet5", &HARDWARE.replace("bits = 6", adc));
         let out = |backend: &str| format!("{name}-{backend}");
-        let on =
-            |backend: &str| run(folder.path(), &text, &out(backend), &["--limit", "3", "--backend", backend]);
-        let results = on("cpu");
-        assert!(results.contains("\"samples\": 3"), "{results}");
-        assert_eq!(on("cuda-emulated"), results, "{name}");
+        let on = |backend: &str| {
+            let results = run(folder.path(), &text, &out(backend), &["--limit", "3", "--backend", backend]);
+            let mut results: serde_json::Value = serde_json::from_str(&results).unwrap();
+            let warnings = results["warnings"].take().to_string();
+            (results, warnings)
+        };
+        let ((cpu, plain), (gpu, warned)) = (on("cpu"), on("cuda-emulated"));
+        assert_eq!(cpu["samples"], 3);
+        assert_eq!(gpu, cpu, "{name}");
+        let left = "layer conv1: the backend cuda leaves to the CPU: non-ideality 0 (stuck)";
+        assert!(warned.contains(left) && !plain.contains("leaves to the CPU"), "{warned}");
+        assert_eq!(warned.contains("conversion by the method log"), name == "log", "{warned}");
         let [cpu, gpu] = ["cpu", "cuda-emulated"]
             .map(|backend| std::fs::read(folder.path().join(out(backend)).join("layers.csv")).unwrap());
         assert_eq!(cpu, gpu, "{name}: layers.csv");
+    }
+}
+
+/// Wires and noise, which the two compute alike to 1e-12 and to the next f32.
+#[cfg(feature = "cuda-emulated")]
+#[test]
+fn wires_and_noise_on_an_emulated_gpu_give_what_the_cpu_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let rest = "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[crossbar]\ntile = [40, 20]\ncell = \"0t1r\"\n\
+                source_resistance = 20.0\nline_resistance = 2.0\n[tune]\nsamples = 1\n[[nonideality]]\n\
+                kind = \"read-noise\"\nrelative = 0.05\ntelegraph = 0.1\n[layers.\"conv*\"]\npatch = false\n";
+    let text = experiment("mlp", rest);
+    let [cpu, gpu] = ["cpu", "cuda-emulated"].map(|backend| -> serde_json::Value {
+        let results = run(folder.path(), &text, backend, &["--limit", "2", "--backend", backend]);
+        serde_json::from_str(&results).unwrap()
+    });
+    assert_eq!(gpu["memristive"], cpu["memristive"]);
+    let (on_cpu, on_gpu) = (cpu["layers"].as_array().unwrap(), gpu["layers"].as_array().unwrap());
+    assert!(on_cpu.iter().any(|layer| layer["patched"] == true));
+    for (a, b) in on_cpu.iter().zip(on_gpu) {
+        for key in ["gain", "r2", "relative_error"] {
+            let (Some(x), Some(y)) = (a[key].as_f64(), b[key].as_f64()) else {
+                assert_eq!(a[key], b[key]);
+                continue;
+            };
+            assert!((x - y).abs() <= 1e-6 * x.abs(), "{key} of {}: {x} {y}", a["name"]);
+        }
+    }
+}
+
+#[cfg(feature = "cuda-emulated")]
+#[test]
+fn traces_and_circuits_on_an_emulated_gpu_are_those_of_the_cpu() {
+    let folder = tempfile::tempdir().unwrap();
+    for model in ["vteam", "linear-ion-drift", "data-driven", "data-driven-2021", "stanford-pku"] {
+        let [cpu, gpu] = ["cpu", "cuda-emulated"].map(|backend| {
+            let csv = format!("{model}-{backend}.csv");
+            let arguments = [
+                &["device", "trace", model, "--hysteresis", "--amplitude", "1.2", "--frequency", "1e6"][..],
+                &["--cycles", "1", "--dt", "1e-8", "--devices", "3", "--csv", &csv, "--backend", backend],
+            ];
+            let ran = memtorch_in(folder.path(), &arguments.concat()).done();
+            (std::fs::read(folder.path().join(csv)).unwrap(), ran.stderr)
+        });
+        assert_eq!(cpu.0, gpu.0, "{model}");
+        let left = "the backend cuda leaves to the CPU: currents and conductances";
+        assert!(gpu.1.contains(left) && !cpu.1.contains("leaves"), "{}", gpu.1);
+    }
+    let g: Vec<f64> = (0..21 * 13).map(|k| 1e-5 * f64::from(1 + k * 7 % 10)).collect();
+    NpyArray::from_f64(&[21, 13], g).write(folder.path().join("g.npy")).unwrap();
+    for (ends, warned) in [("left", false), ("both", true)] {
+        let [cpu, gpu] = ["cpu", "cuda-emulated"].map(|backend| {
+            let arguments = [
+                &["crossbar", "effective", "--conductance", "g.npy", "--source-resistance", "20"][..],
+                &["--line-resistance", "3", "--word-line-ends", ends, "--out", "e.npy", "--backend", backend],
+            ];
+            let ran = memtorch_in(folder.path(), &arguments.concat()).done();
+            assert_eq!(
+                ran.stderr.contains("leaves to the CPU"),
+                warned && backend != "cpu",
+                "{}",
+                ran.stderr
+            );
+            NpyArray::read(folder.path().join("e.npy")).unwrap().into_f64()
+        });
+        for (x, y) in cpu.iter().zip(&gpu) {
+            assert!((x - y).abs() <= 1e-12 * x.abs(), "{ends}: {x:e} {y:e}");
+        }
     }
 }
 

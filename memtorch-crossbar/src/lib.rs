@@ -17,7 +17,7 @@ pub use converter::{Converter, ConverterErrors, ConverterSpec, FullScale, Ideal,
 pub use error::CrossbarError;
 pub use layout::{Layout, Tile, TileShape};
 pub use log_converter::LogConverter;
-pub use nonideality::{Effect, NonIdeality, OverArrays, Phase, Report};
+pub use nonideality::{Change, Effect, NonIdeality, OverArrays, Phase, Report};
 pub use read_effect::{AttachedNoise, DeviceNoise, ReadEffects, ReadLaw, Telegraph};
 
 pub use ndarray;

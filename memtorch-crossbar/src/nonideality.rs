@@ -85,6 +85,28 @@ impl Report {
     }
 }
 
+/// What a step makes of the conductance g (siemens) of each device by itself, from the device's own bounds and its
+/// draws: what a backend may compute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Change<'a> {
+    /// A factor times g.
+    Scaled(f64),
+    /// The nearest of so many conductances, evenly spaced between the bounds; a tie goes to the higher.
+    EvenConductances(u32),
+    /// The nearest of so many conductances, evenly spaced in ohm between the bounds; a tie goes to the higher.
+    EvenResistances(u32),
+    /// The nearest of these, which ascend; a tie goes to the higher.
+    Levels(&'a [f64]),
+    /// `g + z sqrt((relative g)^2 + absolute^2)`, where z is the first normal number of draw 0 at the device's place.
+    Missed {
+        /// A share of the conductance.
+        relative: f64,
+        /// In siemens.
+        absolute: f64,
+    },
+}
+
 /// A way in which arrays are not ideal: one step of an ordered list.
 ///
 /// It is applied to each physical array of a layer alone, with a stream of its own: the seed, the
@@ -106,6 +128,26 @@ pub trait NonIdeality: Debug + Send + Sync {
     /// What it does while devices are written by pulses, instead of [`NonIdeality::apply`] afterwards.
     fn cycling(&self) -> Option<Cycling> {
         None
+    }
+
+    /// What it makes of each device by itself, if that is all it does and a backend may compute it.
+    fn change(&self) -> Option<Change<'_>> {
+        None
+    }
+
+    /// As [`NonIdeality::apply`], where a backend has computed [`NonIdeality::change`]: `proposed` is what becomes of
+    /// each device that can be written, before its own bounds are looked at.
+    ///
+    /// # Errors
+    /// As [`NonIdeality::apply`].
+    fn apply_proposed(
+        &self,
+        array: &mut Array,
+        stream: Stream,
+        proposed: &[f64],
+    ) -> Result<Report, CrossbarError> {
+        let _ = proposed;
+        self.apply(array, stream)
     }
 
     /// Changes the array and says what it did. Devices with a mask do not follow a write: use

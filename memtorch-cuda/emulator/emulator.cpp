@@ -7,6 +7,7 @@
 #include "emulate.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <map>
@@ -332,6 +333,29 @@ static int cuDeviceGetName(char* name, int length, int)
     std::memcpy(name, emulator, std::min<size_t>(length, sizeof emulator));
     return SUCCESS;
 }
+// Those of an H100: clocks in kHz, the width of its memory in bits.
+static int cuDeviceGetAttribute(int* value, int attribute, int)
+{
+    static const std::map<int, int> known = {{13, 1980000}, {16, 132}, {36, 2619000}, {37, 5120}, {75, 9}, {76, 0}};
+    const auto found = known.find(attribute);
+    return found == known.end() ? INVALID_VALUE : (*value = found->second, SUCCESS);
+}
+
+// Events know when they were recorded: launches end before they return.
+typedef std::chrono::steady_clock::time_point Time;
+static int cuEventCreate(void** event, unsigned) { return *event = new Time, SUCCESS; }
+static int cuEventDestroy_v2(void* event) { return delete static_cast<Time*>(event), SUCCESS; }
+static int cuEventRecord(void* event, void*)
+{
+    return *static_cast<Time*>(event) = std::chrono::steady_clock::now(), SUCCESS;
+}
+static int cuEventSynchronize(void*) { return SUCCESS; }
+static int cuEventElapsedTime(float* milliseconds, void* start, void* end)
+{
+    const std::chrono::duration<float, std::milli> elapsed = *static_cast<Time*>(end) - *static_cast<Time*>(start);
+    return *milliseconds = elapsed.count(), SUCCESS;
+}
+
 static int cuDevicePrimaryCtxRetain(void** context, int) { return *context = &registered(), SUCCESS; }
 static int cuDevicePrimaryCtxRelease_v2(int) { return SUCCESS; }
 static int cuCtxSetCurrent(void* context) { return entered = context != nullptr, SUCCESS; }
@@ -474,7 +498,9 @@ static int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz,
 void* memtorch_emulated_function(const char* name)
 {
     static const std::map<std::string, void*> functions = {
-        FUNCTION(cuInit), FUNCTION(cuDeviceGet), FUNCTION(cuDeviceGetName), FUNCTION(cuDevicePrimaryCtxRetain),
+        FUNCTION(cuInit), FUNCTION(cuDeviceGet), FUNCTION(cuDeviceGetName), FUNCTION(cuDeviceGetAttribute),
+        FUNCTION(cuEventCreate), FUNCTION(cuEventDestroy_v2), FUNCTION(cuEventRecord), FUNCTION(cuEventSynchronize),
+        FUNCTION(cuEventElapsedTime), FUNCTION(cuDevicePrimaryCtxRetain),
         FUNCTION(cuDevicePrimaryCtxRelease_v2), FUNCTION(cuCtxSetCurrent), FUNCTION(cuStreamCreateWithPriority),
         FUNCTION(cuStreamDestroy_v2), FUNCTION(cuStreamSynchronize), FUNCTION(cuGetErrorString),
         FUNCTION(cuModuleLoadDataEx), FUNCTION(cuModuleUnload), FUNCTION(cuModuleGetFunction), FUNCTION(cuMemAlloc_v2),
@@ -516,6 +542,9 @@ namespace convert {
 }
 namespace gather {
 #include "../kernels/gather.cu"
+}
+namespace change {
+#include "../kernels/change.cu"
 }
 namespace noise {
 #include "../kernels/noise.cu"

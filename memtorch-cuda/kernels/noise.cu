@@ -26,7 +26,7 @@ __device__ inline bool find(const Noise& noise, u64& at, u64& vector, unsigned& 
     return at < noise.sums;
 }
 
-// Normal noise, drawn at the column. The words are those of the CPU; ln and cos agree to the last bits.
+// Normal noise, drawn at the column.
 KERNEL(normal_noise)(float* sums, const double* constants, const unsigned* places, const float* first,
                      const float* second, Noise noise)
 {
@@ -45,11 +45,8 @@ KERNEL(normal_noise)(float* sums, const double* constants, const unsigned* place
     if (!(square > 0.0)) {
         return;
     }
-    const Words w =
-        philox({{places[2 * vector], places[2 * vector + 1], column, noise.row}}, noise.key[0], noise.key[1]);
-    const double inside = (double)(((u64)w.of[1] << 32 | w.of[0]) >> 11) + 1.0;
-    const double radius = sqrt(-2.0 * lane_ln(inside * (1.0 / 9007199254740992.0)));
-    const double drawn = radius * lane_cos_turns(unit(w.of[2], w.of[3]));
+    const double drawn =
+        stream_normal(places[2 * vector], places[2 * vector + 1], column, noise.row, noise.key);
     sums[at] = (float)((double)sums[at] + sqrt(square) * drawn);
 }
 REGISTER(normal_noise)

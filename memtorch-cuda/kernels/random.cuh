@@ -25,3 +25,13 @@ __device__ inline double unit(unsigned low, unsigned high)
 {
     return (double)(((u64)high << 32 | low) >> 11) * (1.0 / 9007199254740992.0);
 }
+
+// The first of memtorch_utils::Stream::normals at a place. The words are those of the CPU; the logarithm and the cosine
+// agree to the last bits.
+__device__ inline double stream_normal(unsigned a, unsigned b, unsigned c, unsigned draw, const unsigned (&key)[2])
+{
+    const Words w = philox({{a, b, c, draw}}, key[0], key[1]);
+    const double inside = (double)(((u64)w.of[1] << 32 | w.of[0]) >> 11) + 1.0;
+    const double radius = sqrt(-2.0 * lane_ln(inside * (1.0 / 9007199254740992.0)));
+    return radius * lane_cos_turns(unit(w.of[2], w.of[3]));
+}

@@ -8,15 +8,16 @@ use memtorch_crossbar::backend::{SumNoise, Work};
 use memtorch_crossbar::ndarray::{Array2, ArrayView2};
 use memtorch_crossbar::passive::{TileCircuit, TileNetwork, effective_block};
 use memtorch_crossbar::{
-    Accumulate, ArrayBackend, Conversions, Converter, CrossbarError, Input, Layout, Operand, PatchGeometry,
-    Product,
+    Accumulate, Array, ArrayBackend, Change, Conversions, Converter, CrossbarError, Input, Layout, Operand,
+    PatchGeometry, Product,
 };
+use memtorch_devices::Stream;
 
-use crate::NAME;
 use crate::arguments::{Geometry, Rule, Shape, arguments};
 use crate::gpu::{Buffer, Gpu};
 use crate::noise::NoiseMemory;
 use crate::reduction::Reduction;
+use crate::{NAME, change};
 
 /// Products of vectors and matrices on tiles. Matrices stay on the GPU; vectors and results move.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct CudaBackend {
     convert: Module,
     gather: Module,
     pub(crate) noise: Module,
+    pub(crate) change: Module,
     reduction: Reduction,
     /// One product at a time: the stream and these are shared.
     scratch: Mutex<Scratch>,
@@ -65,6 +67,7 @@ impl CudaBackend {
             convert: gpu.load(include_str!("../kernels/convert.ptx"))?,
             gather: gpu.load(include_str!("../kernels/gather.ptx"))?,
             noise: gpu.load(include_str!("../kernels/noise.ptx"))?,
+            change: gpu.load(include_str!("../kernels/change.ptx"))?,
             reduction: Reduction::new(&gpu)?,
             scratch: Mutex::new(Scratch::default()),
             gpu,
@@ -404,11 +407,22 @@ impl ArrayBackend for CudaBackend {
         Ok(found)
     }
 
+    fn change(
+        &self,
+        change: &Change<'_>,
+        array: &Array,
+        stream: Stream,
+    ) -> Result<Option<Vec<f64>>, CrossbarError> {
+        self.changed(change, array, stream).map_err(failed)
+    }
+
     fn leaves_to_cpu(&self, work: &Work<'_>) -> bool {
         match work {
             Work::Converter(converter) => {
                 converter.descriptor().as_ref().is_none_or(|known| Rule::new(known).is_none())
             }
+            Work::Step(step) => !step.change().is_some_and(|change| change::has_kernel(&change)),
+            Work::Reduction(wiring) => !TileNetwork::is_of(wiring),
             _ => true,
         }
     }

@@ -8,6 +8,7 @@ use cust::module::Module;
 use cust::stream::{Stream, StreamFlags};
 
 use crate::driver::{self, Driver};
+use crate::measure;
 
 /// What kernels and buffers need. All work goes to one stream.
 #[derive(Debug)]
@@ -53,8 +54,10 @@ impl Gpu {
         arguments: &[*mut std::ffi::c_void],
     ) -> CudaResult<()> {
         let function = module.get_function(kernel)?;
-        // SAFETY: as the caller promises.
-        unsafe { self.stream.launch(&function, grid, threads, 0, arguments) }
+        measure::timed(&self.stream, kernel, || {
+            // SAFETY: as the caller promises.
+            unsafe { self.stream.launch(&function, grid, threads, 0, arguments) }
+        })
     }
 
     /// Waits until all work is done; an error of a kernel comes out here at the latest.

@@ -5,11 +5,15 @@ mod arguments;
 #[cfg(feature = "native")]
 mod backend;
 #[cfg(feature = "native")]
+mod change;
+#[cfg(feature = "native")]
 mod driver;
 #[cfg(feature = "emulate")]
 pub mod emulator;
 #[cfg(feature = "native")]
 mod gpu;
+#[cfg(feature = "native")]
+mod measure;
 #[cfg(feature = "native")]
 mod noise;
 #[cfg(feature = "native")]
@@ -22,6 +26,9 @@ use std::sync::Arc;
 use memtorch_crossbar::{ArrayBackend, CrossbarError};
 #[cfg(feature = "native")]
 use memtorch_devices::{Device, PopulationBackend};
+
+#[cfg(feature = "native")]
+pub use measure::{Launch, Peak, launches};
 
 const NAME: &str = "cuda";
 
@@ -76,6 +83,24 @@ pub fn open_populations() -> Result<Arc<dyn PopulationBackend>, CrossbarError> {
 #[cfg(feature = "emulate")]
 pub fn open_emulated_populations() -> Result<Arc<dyn PopulationBackend>, CrossbarError> {
     open_populations_with(driver::Driver::Emulated)
+}
+
+/// What the first GPU of the machine could do.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(feature = "native")]
+pub fn peak() -> Result<Peak, CrossbarError> {
+    Peak::with(driver::Driver::Native)
+}
+
+/// What the GPU that the emulator plays could do: an H100.
+///
+/// # Errors
+/// As [`open_emulated`].
+#[cfg(feature = "emulate")]
+pub fn emulated_peak() -> Result<Peak, CrossbarError> {
+    Peak::with(driver::Driver::Emulated)
 }
 
 /// Whether a model is stepped on the GPU; others are stepped on the CPU, with the same result.

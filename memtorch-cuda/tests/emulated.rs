@@ -10,7 +10,10 @@ use memtorch_cuda::emulator::{self, Order};
 use memtorch_devices::models::{
     DataDriven, DataDriven2021, LinearIonDrift, ResistanceLaw, StanfordPku, Vteam,
 };
-use memtorch_devices::{CpuPopulations, Device, DeviceParameters, Distribution, Population, PopulationBackend, Stream, Waveform, Window};
+use memtorch_devices::{
+    CpuPopulations, Device, DeviceParameters, Distribution, Population, PopulationBackend, Stream, Waveform,
+    Window,
+};
 
 /// Multiply-adds of a case: the emulator makes some 1e7 a second.
 const MOST: usize = 100_000;
@@ -54,11 +57,34 @@ fn noise_is_that_of_the_cpu_in_every_order_of_threads() {
 }
 
 #[test]
+fn steps_change_devices_as_the_cpu_does_in_every_order_of_threads() {
+    for (seed, order) in (0..).zip(ORDERS) {
+        emulator::choose(order, "");
+        contract::changes(&backend(), seed * 10..seed * 10 + 10).unwrap();
+    }
+}
+
+/// 132 multiprocessors at 1.98 GHz: 67 and 34 TFLOP/s, 3.35 TB/s (NVIDIA H100 data sheet, SXM5).
+#[test]
+fn the_peak_of_an_h100_is_that_of_its_data_sheet() {
+    let peak = memtorch_cuda::emulated_peak().unwrap();
+    let near = |found: Option<f64>, sheet: f64| (found.unwrap() / sheet - 1.0).abs() < 0.02;
+    assert!(
+        near(peak.f32_flops, 67e12) && near(peak.f64_flops, 34e12) && near(peak.bytes, 3.35e12),
+        "{peak:?}"
+    );
+    let (held, launches) = memtorch_cuda::launches(|| contract::noise(&backend(), 0..2));
+    held.unwrap();
+    assert!(launches.iter().any(|launch| launch.kernel == "normal_noise" && launch.seconds > 0.0));
+}
+
+#[test]
 fn faults_of_kernels_are_noticed() {
     for &(fault, file) in emulator::FAULTS {
         emulator::choose(Order::Random(3), fault);
         let held = match file {
             "reduce" => contract::tiles(&backend(), 0..20, 1..14),
+            "change" => contract::changes(&backend(), 0..20),
             "noise" => contract::noise(&backend(), 0..30),
             _ => products_hold(0..60),
         };
@@ -72,7 +98,8 @@ fn faults_of_kernels_are_noticed() {
             _ => "",
         };
         assert!(complaint.contains(expected), "{fault}: {complaint}");
-        let wrong = ["those of the definition", "that of the definition"].iter().any(|said| why.contains(said));
+        let wrong =
+            ["those of the definition", "that of the definition"].iter().any(|said| why.contains(said));
         assert_eq!(complaint.is_empty(), wrong, "{fault}: {complaint}, {why}");
     }
 }

@@ -7,6 +7,7 @@ mod feature;
 mod hardware;
 mod input;
 mod matrix;
+mod on_cpu;
 mod parts;
 mod placement;
 mod probe;

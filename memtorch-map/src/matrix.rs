@@ -15,7 +15,7 @@ use crate::placement::Placement;
 use crate::read::{self, Currents, WeighedReads};
 use crate::remap::Arrangement;
 use crate::report::ConverterReport;
-use crate::{LayerInputs, MapError, MatrixReport, ReadIndex, ReadReport, program, range, tune};
+use crate::{LayerInputs, MapError, MatrixReport, ReadIndex, ReadReport, on_cpu, program, range, tune};
 use measure::Layer;
 
 /// How a layer uses its matrix: what tuning feeds it with.
@@ -127,13 +127,13 @@ impl MappedMatrix {
             ));
         }
         let (mut arrays, arrangement) =
-            program::fabricate_and_write(&layout, &relative, hardware, stream, &mut report)?;
+            program::fabricate_and_write(&layout, &relative, hardware, (stream, &*backend), &mut report)?;
         let model = &hardware.device.model;
         let gain = hardware.scheme.gain(floor) / (1.0 / model.r_on() - 1.0 / model.r_off());
         let gains: Vec<f64> = relative.w_max.iter().map(|w_max| w_max * gain).collect();
         drop(relative);
         use memtorch_crossbar::Phase;
-        program::apply(&mut arrays, hardware, stream, &mut report, |entry| {
+        program::apply(&mut arrays, hardware, (stream, &*backend), &mut report, |entry| {
             entry.step.phase() != Phase::Fabrication && !entry.after_tuning
         })?;
         let arrangement = arrangement.map(Arc::new);
@@ -160,7 +160,8 @@ impl MappedMatrix {
         }
         if hardware.nonidealities.iter().any(|entry| entry.after_tuning) {
             let arrays = Arc::make_mut(&mut matrix.arrays);
-            program::apply(arrays, hardware, stream, &mut report, |entry| entry.after_tuning)?;
+            let at = (stream, &*matrix.backend);
+            program::apply(arrays, hardware, at, &mut report, |entry| entry.after_tuning)?;
             let order = matrix.arrangement.as_deref();
             matrix.terms = Arc::new(read::pack(arrays, (&placement, order), hardware, &*matrix.backend)?);
         }
@@ -173,6 +174,7 @@ impl MappedMatrix {
         report.gain = mean(&matrix.gains) * matrix.tile_gains.as_deref().map_or(1.0, mean);
         report.intercept = mean(&matrix.intercepts);
         report.warnings.extend(read::cautions(&matrix.arrays, hardware));
+        report.on_cpu = matrix.on_cpu(true);
         matrix.report = Arc::new(report);
         Ok(matrix)
     }
@@ -331,6 +333,12 @@ impl MappedMatrix {
         })
     }
 
+    /// What the backend leaves to the CPU of a matrix that was written here, or not.
+    pub(crate) fn on_cpu(&self, written: bool) -> Vec<String> {
+        let converters = self.converters.iter().map(|converter| &**converter);
+        on_cpu::left(&self.arrays, &self.terms, converters, &self.hardware, written, &*self.backend)
+    }
+
     /// How the devices of each array lie on tiles: with the groups that share a tile as one matrix, and with
     /// reference columns.
     pub fn layout(&self) -> &Layout {
@@ -356,6 +364,11 @@ impl MappedMatrix {
     /// The constants c, likewise.
     pub fn intercepts(&self) -> &[f64] {
         &self.intercepts
+    }
+
+    /// Where products are computed.
+    pub fn backend(&self) -> &dyn ArrayBackend {
+        &*self.backend
     }
 
     /// What programming gave.

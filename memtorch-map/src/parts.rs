@@ -131,7 +131,7 @@ impl MappedMatrix {
         let mut arrays = arrays.collect::<Result<Vec<_>, _>>()?;
         // What acts at a read is attached again; it changes nothing else.
         let mut told = MatrixReport::default();
-        program::apply(&mut arrays, hardware, stream.named(name), &mut told, |entry| {
+        program::apply(&mut arrays, hardware, (stream.named(name), &*backend), &mut told, |entry| {
             entry.step.phase() == Phase::Read
         })?;
         let mut report = parts.report.clone();
@@ -193,7 +193,7 @@ impl MappedMatrix {
             let gains: Arc<[f32]> = gains.iter().map(|gain| *gain as f32).collect();
             converters = TileGains::wrap(&converters, &gains);
         }
-        Ok(Self {
+        let mut matrix = Self {
             placement,
             arrangement,
             terms: Arc::new(terms),
@@ -205,8 +205,11 @@ impl MappedMatrix {
             tile_gains,
             intercepts: Arc::new(parts.intercepts.clone()),
             backend,
-            report: Arc::new(report),
-        })
+            report: Arc::default(),
+        };
+        report.on_cpu = matrix.on_cpu(false);
+        matrix.report = Arc::new(report);
+        Ok(matrix)
     }
 }
 

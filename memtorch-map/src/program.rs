@@ -1,7 +1,7 @@
 //! Fabricating, programming and spoiling the arrays of a matrix.
 
 use memtorch_crossbar::programming::{Cycling, Miss};
-use memtorch_crossbar::{Array, Layout, Phase, Report};
+use memtorch_crossbar::{Array, ArrayBackend, CrossbarError, Layout, NonIdeality, Phase, Report};
 use memtorch_devices::Stream;
 
 use crate::hardware::{Arrays, Entry, Hardware, Writer};
@@ -16,7 +16,7 @@ pub(crate) fn fabricate_and_write(
     layout: &Layout,
     relative: &Relative,
     hardware: &Hardware,
-    stream: Stream,
+    (stream, backend): (Stream, &dyn ArrayBackend),
     report: &mut MatrixReport,
 ) -> Result<(Vec<Array>, Option<Arrangement>), MapError> {
     let devices = stream.named("device");
@@ -26,7 +26,7 @@ pub(crate) fn fabricate_and_write(
         report.redrawn += varied.redrawn;
         arrays.push(array);
     }
-    apply(&mut arrays, hardware, stream, report, |entry| {
+    apply(&mut arrays, hardware, (stream, backend), report, |entry| {
         entry.step.phase() == Phase::Fabrication && !entry.after_tuning
     })?;
     let (on, off) = (1.0 / hardware.device.model.r_on(), 1.0 / hardware.device.model.r_off());
@@ -93,7 +93,7 @@ fn cycling(hardware: &Hardware, number: usize) -> Option<(usize, Cycling)> {
 pub(crate) fn apply(
     arrays: &mut [Array],
     hardware: &Hardware,
-    stream: Stream,
+    (stream, backend): (Stream, &dyn ArrayBackend),
     report: &mut MatrixReport,
     chosen: impl Fn(&Entry) -> bool,
 ) -> Result<(), MapError> {
@@ -114,7 +114,7 @@ pub(crate) fn apply(
                 continue;
             }
             let stream = steps.child(index as u64).child(number as u64);
-            let done = entry.step.apply(array, stream).map_err(|source| MapError::Step {
+            let done = apply_to(array, &*entry.step, stream, backend).map_err(|source| MapError::Step {
                 index,
                 name: entry.step.name().to_owned(),
                 source,
@@ -130,4 +130,21 @@ pub(crate) fn apply(
         }
     }
     Ok(())
+}
+
+/// Applies a step, with what the backend computes of it.
+fn apply_to(
+    array: &mut Array,
+    step: &dyn NonIdeality,
+    stream: Stream,
+    backend: &dyn ArrayBackend,
+) -> Result<Report, CrossbarError> {
+    let proposed = match step.change() {
+        Some(change) => backend.change(&change, array, stream)?,
+        None => None,
+    };
+    match proposed {
+        Some(proposed) => step.apply_proposed(array, stream, &proposed),
+        None => step.apply(array, stream),
+    }
 }

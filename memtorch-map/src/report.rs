@@ -68,6 +68,8 @@ pub struct MatrixReport {
     pub steps: Vec<StepReport>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// Steps for which the backend has no kernel, so that they ran, or run, on the CPU.
+    pub on_cpu: Vec<String>,
 }
 
 /// What reading a matrix did.

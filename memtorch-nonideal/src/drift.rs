@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memtorch_crossbar::{Array, CrossbarError, NonIdeality, Phase, Report};
+use memtorch_crossbar::{Array, Change, CrossbarError, NonIdeality, Phase, Report};
 use memtorch_devices::{Distribution, Stream};
 use memtorch_utils::config::{self, ConfigError, Default, Field, Kind, Table, Value};
 
@@ -113,15 +113,47 @@ impl NonIdeality for Drift {
         self.compensation
     }
 
-    fn apply(&self, array: &mut Array, stream: Stream) -> Result<Report, CrossbarError> {
-        let before: f64 = array.conductances().iter().sum();
-        let logarithm = (self.time / self.t0).ln();
+    fn change(&self) -> Option<Change<'_>> {
         match self.exponent {
-            Exponent::Same(nu) => {
+            Exponent::Same(nu) => Some(Change::Scaled((-nu * self.logarithm()).exp())),
+            Exponent::Each(_) => None,
+        }
+    }
+
+    fn apply(&self, array: &mut Array, stream: Stream) -> Result<Report, CrossbarError> {
+        self.drift(array, stream, None)
+    }
+
+    fn apply_proposed(
+        &self,
+        array: &mut Array,
+        stream: Stream,
+        proposed: &[f64],
+    ) -> Result<Report, CrossbarError> {
+        self.drift(array, stream, Some(proposed))
+    }
+}
+
+impl Drift {
+    fn logarithm(&self) -> f64 {
+        (self.time / self.t0).ln()
+    }
+
+    fn drift(
+        &self,
+        array: &mut Array,
+        stream: Stream,
+        proposed: Option<&[f64]>,
+    ) -> Result<Report, CrossbarError> {
+        let before: f64 = array.conductances().iter().sum();
+        let logarithm = self.logarithm();
+        match (self.exponent, proposed) {
+            (Exponent::Same(_), Some(proposed)) => array.conductances_mut().copy_from_slice(proposed),
+            (Exponent::Same(nu), None) => {
                 let factor = (-nu * logarithm).exp();
                 array.conductances_mut().iter_mut().for_each(|g| *g *= factor);
             }
-            Exponent::Each(nu) => {
+            (Exponent::Each(nu), _) => {
                 let mut places = Places::new(*array.layout());
                 for (device, g) in array.conductances_mut().iter_mut().enumerate() {
                     *g *= (-nu.sample(&mut stream.at(places.at(device))) * logarithm).exp();

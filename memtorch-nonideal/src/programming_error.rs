@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memtorch_crossbar::{Array, CrossbarError, NonIdeality, Phase, Report};
+use memtorch_crossbar::{Array, Change, CrossbarError, NonIdeality, Phase, Report};
 use memtorch_devices::Stream;
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
 
@@ -141,26 +141,49 @@ impl NonIdeality for ProgrammingError {
         Phase::Programmed
     }
 
+    fn change(&self) -> Option<Change<'_>> {
+        match self.deviation {
+            Deviation::Parts { relative, absolute } => Some(Change::Missed { relative, absolute }),
+            Deviation::Table(_) => None,
+        }
+    }
+
     fn apply(&self, array: &mut Array, stream: Stream) -> Result<Report, CrossbarError> {
         let mut places = Places::new(*array.layout());
-        let (mut clipped, mut squares) = (0, 0.0);
-        let masked = array.write(|device, conductance, (low, high)| {
+        Ok(miss(array, |device, conductance| {
             let [normal, _] = stream.normals(places.at(device), 0);
-            let missed = conductance + self.deviation(conductance) * normal;
-            let written = missed.clamp(low, high);
-            clipped += usize::from(written != missed);
-            squares += ((written - conductance) / (high - low)).powi(2);
-            written
-        });
-        let written = array.conductances().len() - masked;
-        let rms = if written == 0 { 0.0 } else { (squares / written as f64).sqrt() };
-        let report = Report::default()
-            .share("root mean square error, as a share of the device's range", rms)
-            .count("errors clipped at a bound of the device", clipped);
-        Ok(if masked > 0 {
-            report.count("devices left alone because they cannot be written", masked)
-        } else {
-            report
-        })
+            conductance + self.deviation(conductance) * normal
+        }))
+    }
+
+    fn apply_proposed(
+        &self,
+        array: &mut Array,
+        _stream: Stream,
+        proposed: &[f64],
+    ) -> Result<Report, CrossbarError> {
+        Ok(miss(array, |device, _| proposed[device]))
+    }
+}
+
+/// Writes what `missed` makes of each device.
+fn miss(array: &mut Array, mut missed: impl FnMut(usize, f64) -> f64) -> Report {
+    let (mut clipped, mut squares) = (0, 0.0);
+    let masked = array.write(|device, conductance, (low, high)| {
+        let missed = missed(device, conductance);
+        let written = missed.clamp(low, high);
+        clipped += usize::from(written != missed);
+        squares += ((written - conductance) / (high - low)).powi(2);
+        written
+    });
+    let written = array.conductances().len() - masked;
+    let rms = if written == 0 { 0.0 } else { (squares / written as f64).sqrt() };
+    let report = Report::default()
+        .share("root mean square error, as a share of the device's range", rms)
+        .count("errors clipped at a bound of the device", clipped);
+    if masked > 0 {
+        report.count("devices left alone because they cannot be written", masked)
+    } else {
+        report
     }
 }

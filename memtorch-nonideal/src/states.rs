@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use memtorch_crossbar::{Array, CrossbarError, NonIdeality, Phase, Report};
+use memtorch_crossbar::{Array, Change, CrossbarError, NonIdeality, Phase, Report};
 use memtorch_devices::Stream;
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
 
@@ -153,10 +153,34 @@ impl NonIdeality for States {
         Phase::Programmed
     }
 
+    fn change(&self) -> Option<Change<'_>> {
+        Some(match &self.levels {
+            Levels::Even { count, spacing: Spacing::Conductance } => Change::EvenConductances(*count),
+            Levels::Even { count, spacing: Spacing::Resistance } => Change::EvenResistances(*count),
+            Levels::Given(levels) => Change::Levels(levels),
+        })
+    }
+
     fn apply(&self, array: &mut Array, _stream: Stream) -> Result<Report, CrossbarError> {
+        Ok(self.move_to(array, |_, conductance, bounds| self.nearest(conductance, bounds)))
+    }
+
+    fn apply_proposed(
+        &self,
+        array: &mut Array,
+        _stream: Stream,
+        proposed: &[f64],
+    ) -> Result<Report, CrossbarError> {
+        Ok(self.move_to(array, |device, _, _| proposed[device]))
+    }
+}
+
+impl States {
+    /// Moves each device to its state.
+    fn move_to(&self, array: &mut Array, nearest: impl Fn(usize, f64, (f64, f64)) -> f64) -> Report {
         let (mut moved, mut clipped, mut squares) = (0, 0, 0.0);
-        let masked = array.write(|_, conductance, (low, high)| {
-            let state = self.nearest(conductance, (low, high));
+        let masked = array.write(|device, conductance, (low, high)| {
+            let state = nearest(device, conductance, (low, high));
             let written = state.clamp(low, high);
             clipped += usize::from(written != state);
             moved += usize::from(written != conductance);
@@ -174,6 +198,6 @@ impl NonIdeality for States {
         if masked > 0 {
             report = report.count("devices left alone because they cannot be written", masked);
         }
-        Ok(report)
+        report
     }
 }

@@ -315,6 +315,9 @@ pub(crate) struct Trace {
     /// Seed of distributions and of models with noise
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Where devices are stepped: cpu or cuda
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub(crate) backend: String,
     /// Current of each sample in A, to write, f64; with --devices [devices, samples]
     #[arg(long, value_name = "I.npy")]
     pub(crate) out: Option<PathBuf>,

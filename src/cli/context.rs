@@ -5,20 +5,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use memtorch_crossbar::ArrayBackend;
+use memtorch_devices::PopulationBackend;
 use memtorch_utils::config::{self, Value};
 
 use super::arguments::Compute;
 pub(crate) use crate::evaluation::{import, network};
 use crate::experiment::Document;
-use crate::{Error, Registry};
+use crate::{BackendEntry, Error, Registry};
 
 /// Opens the backend of this name.
 pub(crate) fn backend(name: &str, registry: &Registry) -> Result<Arc<dyn ArrayBackend>, Error> {
-    let Some(entry) = registry.backends().iter().find(|entry| entry.name == name) else {
+    Ok((backend_entry(name, registry)?.open)()?)
+}
+
+/// Opens the backend of this name for populations of devices.
+pub(crate) fn populations(name: &str, registry: &Registry) -> Result<Arc<dyn PopulationBackend>, Error> {
+    Ok((backend_entry(name, registry)?.open_populations)()?)
+}
+
+fn backend_entry<'a>(name: &str, registry: &'a Registry) -> Result<&'a BackendEntry, Error> {
+    registry.backends().iter().find(|entry| entry.name == name).ok_or_else(|| {
         let names: Vec<&str> = registry.backends().iter().map(|entry| entry.name).collect();
-        return Err(Error::usage("--backend", name, format!("one of {}", names.join(", "))));
-    };
-    Ok((entry.open)()?)
+        Error::usage("--backend", name, format!("one of {}", names.join(", ")))
+    })
 }
 
 /// Puts `--set` and `--seed` into a document.

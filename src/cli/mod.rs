@@ -61,7 +61,7 @@ fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
         Command::Inspect(arguments) => inspect::execute(&arguments, registry),
         Command::Init(arguments) => init::execute(&arguments, registry),
         Command::Device(arguments) => device::execute(&arguments, registry),
-        Command::Crossbar(arguments) => crossbar::execute(&arguments),
+        Command::Crossbar(arguments) => crossbar::execute(&arguments, registry),
         Command::Sweep(arguments) => sweep::execute(&arguments, registry),
         Command::Merge(arguments) => sweep::merge(&arguments, registry),
         Command::Search(arguments) => search::execute(&arguments, registry),

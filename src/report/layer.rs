@@ -200,6 +200,10 @@ pub fn layer_reports(
             report.relative_error = errors.get(index).copied().flatten();
             let name = &layer.name;
             warnings.extend(found.warnings.iter().map(|warning| format!("layer {name}: {warning}")));
+            if !found.on_cpu.is_empty() {
+                let (what, backend) = (found.on_cpu.join(", "), matrix.backend().name());
+                warnings.push(format!("layer {name}: the backend {backend} leaves to the CPU: {what}"));
+            }
             if read.inputs_clipped > 0 {
                 let count = read.inputs_clipped;
                 warnings

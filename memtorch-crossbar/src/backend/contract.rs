@@ -1,5 +1,6 @@
 //! What every backend must hold to: the bits of the definition. For the tests of whoever writes one.
 
+mod changes;
 mod noise;
 mod tiles;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use super::{Accumulate, ArrayBackend, CpuBackend, Input, PatchGeometry, Product};
 use crate::{Converter, FullScale, Ideal, Layout, LinearConverter, Tile, TileShape};
 
+pub use changes::changes;
 pub use noise::noise;
 pub use tiles::tiles;
 

@@ -23,11 +23,12 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use memtorch_devices::Stream;
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use crate::passive::{TileCircuit, effective_block};
-use crate::{Converter, CrossbarError, Layout};
+use crate::{Array, Change, Converter, CrossbarError, Layout};
 
 pub use cpu::CpuBackend;
 pub use noise::{SumNoise, Switching, Variance};
@@ -247,6 +248,22 @@ pub trait ArrayBackend: Debug + Send + Sync {
     ) -> Result<Vec<Array2<f64>>, CrossbarError> {
         let blocks: Vec<_> = used.par_iter().map(|used| effective_block(*used, tile)).collect();
         blocks.into_iter().collect()
+    }
+
+    /// What a step of the list of non-idealities makes of each device of an array, in siemens and in the order of the
+    /// layout, before bounds are looked at. `None`: it has no kernel, and the step computes it.
+    ///
+    /// The bits are those of the step, but where normal numbers are drawn, which agree to 1e-14 of the deviation.
+    ///
+    /// # Errors
+    /// Whatever the backend lacks.
+    fn change(
+        &self,
+        _change: &Change<'_>,
+        _array: &Array,
+        _stream: Stream,
+    ) -> Result<Option<Vec<f64>>, CrossbarError> {
+        Ok(None)
     }
 
     /// Whether the backend leaves such work to the CPU, to which what it needs is then moved. Results are the same;

@@ -157,7 +157,8 @@ impl SumNoise<'_> {
                     let words = stream.words([sample, step, column as u32], (blocks + block) as u32);
                     for (k, (word, volt)) in words.iter().zip(volts).enumerate() {
                         let g = conductances[(4 * block + k) * tile.bit_lines + bit_line];
-                        let level = if f64::from(*word) < switching.telegraph.threshold() { high } else { low };
+                        let level =
+                            if f64::from(*word) < switching.telegraph.threshold() { high } else { low };
                         total += g * level * f64::from(*volt);
                     }
                 }

@@ -1,5 +1,6 @@
 //! What a backend may leave to the CPU.
 
+use crate::passive::Wiring;
 use crate::{Converter, NonIdeality, ReadLaw};
 
 /// Work that a backend may have no kernel for.
@@ -8,12 +9,16 @@ use crate::{Converter, NonIdeality, ReadLaw};
 pub enum Work<'a> {
     /// Converting partial sums.
     Converter(&'a dyn Converter),
+    /// Effective conductances of tiles with these wires.
+    Reduction(&'a Wiring),
     /// Currents of devices that are no sum of products.
     Devices(&'a dyn ReadLaw),
     /// Currents of devices that are not ohmic, between wires with resistance.
     Circuits(&'a dyn ReadLaw),
     /// Changing devices as a step of the list of non-idealities does.
     Step(&'a dyn NonIdeality),
+    /// Converting sums that are no single product: with noise, or of devices that are not ohmic.
+    Sums,
     /// Writing devices by pulses.
     Pulses,
 }

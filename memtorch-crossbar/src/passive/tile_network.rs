@@ -1,7 +1,7 @@
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use super::TileCircuit;
 use super::wiring::conductance;
+use super::{TileCircuit, Wiring};
 use crate::CrossbarError;
 
 /// The network of a tile as a backend reduces it: word lines driven at the left, bit lines at the top, all other
@@ -25,6 +25,12 @@ pub struct TileNetwork {
 }
 
 impl TileNetwork {
+    /// Whether tiles with these wires are such networks: each line has a source at one end.
+    pub fn is_of(wiring: &Wiring) -> bool {
+        (wiring.word_left.is_none() != wiring.word_right.is_none())
+            && (wiring.bit_top.is_none() != wiring.bit_bottom.is_none())
+    }
+
     /// The network of a tile with this block in use; `None` where its lines are driven at both ends, or where no
     /// wire has any resistance.
     ///
@@ -33,9 +39,8 @@ impl TileNetwork {
     pub fn new(used: ArrayView2<f64>, tile: &TileCircuit) -> Result<Option<Self>, CrossbarError> {
         tile.check(used)?;
         let wiring = &tile.wiring;
-        let one = |a: Option<f64>, b: Option<f64>| a.xor(b);
         let (Some(word_source), Some(bit_source)) =
-            (one(wiring.word_left, wiring.word_right), one(wiring.bit_top, wiring.bit_bottom))
+            (wiring.word_left.xor(wiring.word_right), wiring.bit_top.xor(wiring.bit_bottom))
         else {
             return Ok(None);
         };

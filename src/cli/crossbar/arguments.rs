@@ -120,6 +120,9 @@ pub(crate) struct Effective {
     /// What the bit lines' voltages add to the currents, to write, [N, N]
     #[arg(long, value_name = "H.npy")]
     pub(crate) bit_line_out: Option<PathBuf>,
+    /// Where the circuit is reduced: cpu or cuda; what bit lines add is the CPU's
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub(crate) backend: String,
     /// Print JSON instead of a summary
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,23 +4,26 @@ pub(crate) mod arguments;
 mod arrays;
 mod heat_map;
 
+use std::io::Write;
+
+use memtorch_crossbar::backend::Work;
 use memtorch_crossbar::ndarray::{Array2, Axis, s};
 use memtorch_crossbar::passive::{
     Auto, ConjugateGradients, Detail, DeviceLaw, Newton, Ohmic, OperatingPoint, PassiveCircuit,
-    PassiveSolver, Reduce, Sinh, Solution, SparseLu, netlist, reduce,
+    PassiveSolver, Reduce, Sinh, Solution, SparseLu, TileCircuit, Unused, netlist, reduce,
 };
 use memtorch_utils::files::write_atomic;
 
 use super::{context, print};
-use crate::Error;
 use crate::report::picture::Picture;
+use crate::{Error, Registry};
 use arguments::{Crossbar, CrossbarCommand, Effective, Map, Method, Netlist, Solve};
 use heat_map::{Panel, Scale};
 
-pub(crate) fn execute(arguments: &Crossbar) -> Result<(), Error> {
+pub(crate) fn execute(arguments: &Crossbar, registry: &Registry) -> Result<(), Error> {
     match &arguments.command {
         CrossbarCommand::Solve(arguments) => solve(arguments),
-        CrossbarCommand::Effective(arguments) => effective(arguments),
+        CrossbarCommand::Effective(arguments) => effective(arguments, registry),
         CrossbarCommand::Netlist(arguments) => write_netlist(arguments),
         CrossbarCommand::Map(arguments) => map(arguments),
     }
@@ -118,16 +121,39 @@ fn solve(arguments: &Solve) -> Result<(), Error> {
     print(&text)
 }
 
-fn effective(arguments: &Effective) -> Result<(), Error> {
+fn effective(arguments: &Effective, registry: &Registry) -> Result<(), Error> {
+    let backend = context::backend(&arguments.backend, registry)?;
     let circuit = arrays::circuit(&arguments.circuit)?;
-    let effective = context::with_threads(arguments.circuit.threads, || Ok(reduce(&circuit)))?;
-    arrays::write_matrix(&arguments.out, &effective.conductances)?;
-    if let Some(path) = &arguments.bit_line_out {
-        arrays::write_matrix(path, &effective.bit_lines)?;
+    if backend.leaves_to_cpu(&Work::Reduction(circuit.wiring())) {
+        // Nobody is told that a warning could not be told.
+        let why = "lines that are driven at both ends";
+        let _ =
+            writeln!(std::io::stderr(), "warning: the backend {} leaves to the CPU: {why}", backend.name());
+    }
+    let (conductances, bit_lines) = context::with_threads(arguments.circuit.threads, || {
+        let on_cpu = backend.name() == "cpu";
+        let reduced = (on_cpu || arguments.bit_line_out.is_some()).then(|| reduce(&circuit));
+        let (conductances, bit_lines) = reduced.map(|r| (r.conductances, r.bit_lines)).unzip();
+        if let (Some(conductances), true) = (conductances, on_cpu) {
+            return Ok((conductances, bit_lines));
+        }
+        let tile = TileCircuit {
+            shape: [circuit.word_lines(), circuit.bit_lines()],
+            unused_conductance: 0.0,
+            unused: Unused::Full,
+            wiring: *circuit.wiring(),
+            transistor_resistance: 0.0,
+        };
+        let mut blocks = backend.effective_blocks(&[circuit.conductances()], &tile)?;
+        Ok((blocks.swap_remove(0), bit_lines))
+    })?;
+    arrays::write_matrix(&arguments.out, &conductances)?;
+    if let (Some(path), Some(bit_lines)) = (&arguments.bit_line_out, &bit_lines) {
+        arrays::write_matrix(path, bit_lines)?;
     }
     let (mut worst, mut at, mut sum) = (0.0f64, (0, 0), 0.0);
     for (place, g) in circuit.conductances().indexed_iter().filter(|(_, g)| **g > 0.0) {
-        let loss = 1.0 - effective.conductances[place] / g;
+        let loss = 1.0 - conductances[place] / g;
         sum += loss;
         if loss.abs() > worst.abs() {
             (worst, at) = (loss, place);
@@ -137,6 +163,7 @@ fn effective(arguments: &Effective) -> Result<(), Error> {
     if arguments.json {
         let report = serde_json::json!({
             "method": "star-mesh reduction",
+            "backend": backend.name(),
             "word_lines": circuit.word_lines(),
             "bit_lines": circuit.bit_lines(),
             "mean_loss": mean,

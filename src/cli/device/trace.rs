@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use memtorch_devices::{Device, DeviceParameters, DeviceSpec, Population, Stream, Sweep};
+use memtorch_crossbar::CrossbarError;
+use memtorch_devices::{
+    Device, DeviceError, DeviceParameters, DeviceSpec, Population, PopulationBackend, Stream, Sweep,
+};
 use memtorch_nonideal::{Spacing, States};
 use memtorch_utils::config::{ConfigError, Value};
 use memtorch_utils::files::write_atomic;
@@ -11,7 +14,7 @@ use memtorch_utils::npy::NpyArray;
 
 use super::{model, plot};
 use crate::cli::arguments::Trace;
-use crate::cli::print;
+use crate::cli::{context, print};
 use crate::report::picture::Picture;
 use crate::{Error, Registry};
 
@@ -57,12 +60,19 @@ pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Erro
     }
     let device = &*spec.model;
     let dt = arguments.dt.unwrap_or_else(|| device.time_step());
+    let backend = context::populations(&arguments.backend, registry)?;
     let voltages = voltages(arguments, device, dt)?;
     if let Some(caution) = device.caution(dt) {
         // Nobody is told that a warning could not be told.
         let _ = writeln!(std::io::stderr(), "warning: {caution}");
     }
-    let traces = record(arguments, &spec, voltages, dt)?;
+    let left = backend.leaves_to_cpu(device);
+    if !left.is_empty() {
+        let (name, what) = (backend.name(), left.join(", "));
+        // As above.
+        let _ = writeln!(std::io::stderr(), "warning: the backend {name} leaves to the CPU: {what}");
+    }
+    let traces = record(arguments, &spec, voltages, dt, &*backend)?;
     if let Some(at) = traces.currents.iter().position(|i| !i.is_finite()) {
         let sample = at / traces.devices;
         let what = format!("current of {} at sample {sample}", entry.name);
@@ -116,7 +126,13 @@ pub(crate) fn execute(arguments: &Trace, registry: &Registry) -> Result<(), Erro
 }
 
 /// Fabricates the devices and records them.
-fn record(arguments: &Trace, spec: &DeviceSpec, voltages: Vec<f64>, dt: f64) -> Result<Traces, Error> {
+fn record(
+    arguments: &Trace,
+    spec: &DeviceSpec,
+    voltages: Vec<f64>,
+    dt: f64,
+    backend: &dyn PopulationBackend,
+) -> Result<Traces, Error> {
     let devices = arguments.devices.unwrap_or(1) as usize;
     let asked = devices as f64 * voltages.len() as f64;
     if asked > MOST_SAMPLES {
@@ -132,7 +148,10 @@ fn record(arguments: &Trace, spec: &DeviceSpec, voltages: Vec<f64>, dt: f64) -> 
         .vary(&spec.distributions, stream.named("fabrication"), &|device| [device as u32, 0, 0])
         .map_err(impossible)?;
     let mut population = Population::new(parameters, stream);
-    let recording = population.record(&voltages, dt).map_err(impossible)?;
+    let recording = backend.record(&mut population, &voltages, dt).map_err(|error| match error {
+        DeviceError::Backend { .. } => CrossbarError::from(error).into(),
+        error => impossible(error),
+    })?;
     let mut traces = Traces {
         devices,
         time_step: dt,

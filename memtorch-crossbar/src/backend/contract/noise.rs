@@ -29,9 +29,8 @@ pub fn noise(backends: &[Arc<dyn ArrayBackend>], cases: Range<u64>) -> Result<()
             (0..vectors).map(|_| [random.next() as u32, random.next() as u32]).collect();
         let width = groups * columns;
         // Square amperes, with columns without any.
-        let positive = |random: &mut Random, n: usize| -> Vec<f32> {
-            (0..n).map(|_| random.value().max(0.0)).collect()
-        };
+        let positive =
+            |random: &mut Random, n: usize| -> Vec<f32> { (0..n).map(|_| random.value().max(0.0)).collect() };
         let constants: Vec<f64> =
             positive(&mut random, width).into_iter().map(|c| 1e-6 * f64::from(c)).collect();
         let (matrix, values) =

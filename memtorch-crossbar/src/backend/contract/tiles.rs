@@ -71,7 +71,9 @@ pub fn tiles(
                 }
                 for ((place, g), h) in found.indexed_iter().zip(&expected) {
                     if !((g - h).abs() <= BOUND * h.abs()) {
-                        return Err(fail(format!("not those of the definition: {g:e}, not {h:e} at {place:?}")));
+                        return Err(fail(format!(
+                            "not those of the definition: {g:e}, not {h:e} at {place:?}"
+                        )));
                     }
                 }
             }

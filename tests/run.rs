@@ -376,7 +376,9 @@ fn device_models_are_listed_with_their_parameters() {
 #[test]
 fn results_are_the_same_on_an_emulated_gpu() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, adc) in [("linear", "bits = 6"), ("log", "method = \"log\"\nbits = 8")] {
+    let serial = "bits = 6\nrange = \"calibrated\"\ngranularity = \"column\"\nread = \"each\"\n\
+                  [input]\nbits = 3\nserial = true";
+    for (name, adc) in [("linear", "bits = 6"), ("log", "method = \"log\"\nbits = 8"), ("serial", serial)] {
         let text = experiment("lenet5", &HARDWARE.replace("bits = 6", adc));
         let out = |backend: &str| format!("{name}-{backend}");
         let on = |backend: &str| {
@@ -388,7 +390,7 @@ fn results_are_the_same_on_an_emulated_gpu() {
         let ((cpu, plain), (gpu, warned)) = (on("cpu"), on("cuda-emulated"));
         assert_eq!(cpu["samples"], 3);
         assert_eq!(gpu, cpu, "{name}");
-        let left = "layer conv1: the backend cuda leaves to the CPU: non-ideality 0 (stuck)";
+        let left = "layer fc1: the backend cuda leaves to the CPU: non-ideality 0 (stuck)";
         assert!(warned.contains(left) && !plain.contains("leaves to the CPU"), "{warned}");
         assert_eq!(warned.contains("conversion by the method log"), name == "log", "{warned}");
         let [cpu, gpu] = ["cpu", "cuda-emulated"]

@@ -38,7 +38,7 @@ __device__ inline u64 place(const Shape& shape, unsigned vector, unsigned column
 }
 
 // Linear converters: memtorch_crossbar::LinearConverter to the bit.
-enum { IDEAL, FIXED, PER_TILE, DYNAMIC };
+enum { IDEAL, FIXED, PER_TILE, DYNAMIC, PER_LINE };
 
 struct Rule {
     double overflow_rate;

@@ -2,7 +2,7 @@
 //
 // A block has WIDTH bit lines of one tile column and 8 * PER vectors, and goes through the tiles down the rows.
 // A warp's lanes lie along the bit lines, so that all of a tile of up to WIDTH bit lines for one vector is in
-// one warp: its dynamic range needs no memory. Each sum is one chain of fused multiply-adds in the order of
+// one warp: its dynamic range needs no memory. Full scales come one a tile, or one a column and row of tiles. Each sum is one chain of fused multiply-adds in the order of
 // the word lines.
 #include "common.cuh"
 
@@ -141,10 +141,14 @@ __device__ inline void multiply(const float* __restrict__ matrix, const float* _
                         : __uint_as_float(largest_of_warp(sum[i], skip));
                     full_scale = ceil_power_of_two(magnitude);
                 }
-                const Steps steps = steps_of(full_scale, rule.bits);
+                Steps steps = steps_of(full_scale, rule.bits);
 #pragma unroll
                 for (unsigned j = 0; j < EACH; j++) {
                     if (j < used) {
+                        if (rule.kind == PER_LINE) {
+                            const u64 line = group * shape.columns + column + first + lane + 32 * j;
+                            steps = steps_of(scales[(u64)r * shape.groups * shape.columns + line], rule.bits);
+                        }
                         sum[i][j] = quantise(sum[i][j], steps, clips);
                     }
                 }

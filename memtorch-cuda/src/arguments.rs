@@ -1,5 +1,7 @@
 //! What kernels take by value: the twins of the structures in `kernels/`.
 
+use std::borrow::Cow;
+
 use memtorch_crossbar::{ConverterSpec, FullScale, Layout, PatchGeometry};
 
 /// `Shape` of `common.cuh`.
@@ -54,20 +56,37 @@ impl Rule {
     /// Currents as they are.
     pub(crate) const IDEAL: Self = Self { overflow_rate: 0.0, kind: 0, bits: 2, full_scale: 0.0, unused: 0 };
 
-    /// The rule of a converter that a kernel knows, and its list of full scales.
-    pub(crate) fn new(converter: &ConverterSpec) -> Option<(Self, &[f32])> {
+    /// The rule of a converter that a kernel knows.
+    pub(crate) fn new(converter: &ConverterSpec) -> Option<Self> {
         let ConverterSpec::Linear { bits, full_scale } = converter else {
-            return matches!(converter, ConverterSpec::Ideal).then_some((Self::IDEAL, &[]));
+            return matches!(converter, ConverterSpec::Ideal).then_some(Self::IDEAL);
         };
         let rule = Self { bits: *bits, ..Self::IDEAL };
         Some(match full_scale {
-            FullScale::Fixed(full_scale) => (Self { kind: 1, full_scale: *full_scale, ..rule }, &[]),
-            FullScale::PerTile(list) => (Self { kind: 2, ..rule }, list),
-            FullScale::Dynamic { overflow_rate } => {
-                (Self { kind: 3, overflow_rate: *overflow_rate, ..rule }, &[])
-            }
+            FullScale::Fixed(full_scale) => Self { kind: 1, full_scale: *full_scale, ..rule },
+            FullScale::PerTile(_) => Self { kind: 2, ..rule },
+            FullScale::Dynamic { overflow_rate } => Self { kind: 3, overflow_rate: *overflow_rate, ..rule },
+            FullScale::PerLine(_) => Self { kind: 4, ..rule },
             _ => return None,
         })
+    }
+
+    /// The full scales of a converter as kernels want them: one a tile; or one a column for each row of tiles.
+    pub(crate) fn scales<'a>(converter: &'a ConverterSpec, layout: &Layout) -> Cow<'a, [f32]> {
+        match converter {
+            ConverterSpec::Linear { full_scale: FullScale::PerTile(list), .. } => Cow::Borrowed(list),
+            ConverterSpec::Linear { full_scale: FullScale::PerLine(tiles), .. } => {
+                let columns = layout.groups() * layout.columns();
+                let mut scales = vec![0.0; layout.tile_rows() * columns];
+                for (tile, lines) in layout.tiles().zip(tiles.iter()) {
+                    let row = tile.index % layout.tile_rows();
+                    let at = row * columns + tile.group * layout.columns() + tile.column;
+                    scales[at..at + lines.len()].copy_from_slice(lines);
+                }
+                Cow::Owned(scales)
+            }
+            _ => Cow::Borrowed(&[]),
+        }
     }
 
     pub(crate) fn is_ideal(&self) -> bool {

@@ -122,7 +122,8 @@ impl CudaBackend {
         let mut scratch = self.scratch();
         self.gpu.enter()?;
         let descriptor = product.converter.descriptor();
-        let rule = descriptor.as_ref().and_then(Rule::new);
+        let known =
+            descriptor.as_ref().and_then(|known| Some((Rule::new(known)?, Rule::scales(known, layout))));
         let mut done = Conversions::default();
         let whole = (LIMIT / length.max(columns * positions).max(1)).clamp(1, samples.max(1));
         for first in (0..samples).step_by(whole) {
@@ -131,9 +132,9 @@ impl CudaBackend {
             let piece =
                 Piece { backend: self, matrix, layout, geometry, vectors: count * positions, positions };
             let target = &mut output[first * columns * positions..(first + count) * columns * positions];
-            done += match rule {
+            done += match &known {
                 Some((rule, scales)) => {
-                    piece.fused(&mut scratch, rule, scales, product.accumulate, target)?
+                    piece.fused(&mut scratch, *rule, scales, product.accumulate, target)?
                 }
                 None => piece.on_cpu(&mut scratch, product.converter, product.accumulate, target)?,
             };

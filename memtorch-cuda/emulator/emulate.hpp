@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 
 namespace emulate {
 
@@ -82,6 +83,14 @@ public:
     Reference operator[](unsigned index) { return {*this, index}; }
 };
 
+// One object a thread and place, the place being the type of a lambda: on the heap, since what is thread_local itself
+// takes from the stack of every thread.
+template <typename T, typename Place> T& own(Place)
+{
+    static thread_local std::unique_ptr<T> one(new T());
+    return *one;
+}
+
 typedef void (*Kernel)(void** arguments);
 
 // Makes a kernel known by name.
@@ -105,7 +114,7 @@ template <typename... A, void (*F)(A...)> struct Call<F> {
 #define __restrict__ __restrict
 #define KERNEL(name) static void name
 #define REGISTER(name) static emulate::Registration registration_##name(PREFIX #name, &emulate::Call<&name>::run);
-#define SHARED(type, name, count) static thread_local emulate::Shared<type, count> name
+#define SHARED(type, name, count) auto& name = emulate::own<emulate::Shared<type, count>>([] {})
 
 #define threadIdx emulate::thread_index
 #define blockIdx emulate::block_index

@@ -11,8 +11,9 @@ use crate::gpu::{Buffer, Gpu};
 const LEAF: usize = 4;
 const LEAF_THREADS: u32 = 64;
 const THREADS: u32 = 256;
-/// Numbers that the arenas of tiles that are reduced together should not exceed much: 512 MiB.
-const LIMIT: usize = 64 << 20;
+/// Numbers that the arenas of tiles that are reduced together should not exceed much: 2 GiB, some 300 tiles of 128 x 128,
+/// two for each multiprocessor of a large GPU.
+const LIMIT: usize = 256 << 20;
 /// Tiles of one launch: rows of a grid.
 const MOST_TILES: usize = 65535;
 

@@ -257,10 +257,6 @@ fn converter(random: &mut Random, layout: &Layout) -> Box<dyn Converter> {
         0 | 1 => return Box::new(Ideal),
         2 => return Box::new(Rounding),
         3 => FullScale::Fixed(random.pick(&[0.3, 1.0, 7.7, 1e-30])),
-        4 if random.below(2) == 0 => {
-            let line = |i: usize| 0.1 + (i % 7) as f32 * 0.37;
-            FullScale::PerLine(layout.tiles().map(|tile| (0..tile.bit_lines).map(line).collect()).collect())
-        }
         4 => FullScale::PerTile((0..layout.tile_count()).map(|i| 0.1 + i as f32 * 0.37).collect()),
         6 => FullScale::PerLine(
             layout

@@ -6,7 +6,11 @@ use rayon::prelude::*;
 
 use super::patches::{Panel, Slab, Source};
 use super::scratch::{self, Scratch};
-use super::{Conversion, Convert, DEPTH, Dot, Kernel, Run, Scattered, output::Output, parts};
+use super::{
+    Conversion, Convert, DEPTH, Dot, Kernel, Run, Scattered,
+    output::{Output, Rows},
+    parts,
+};
 use crate::{Accumulate, Conversions, Layout, PatchGeometry, Tile};
 
 /// Products smaller than this many multiplications are not worth a second thread.
@@ -109,14 +113,14 @@ unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<us
                 // SAFETY: the caller's promise; the buffers have the lengths that `through` states.
                 done += unsafe { through::<K>(job, tiles, vectors, sums, totals, column) };
                 // Back to [sample, column, position].
-                let results = &results[panel.results.clone()];
-                for (bit_line, totals) in totals.chunks_exact(width).enumerate() {
-                    let column = (group * layout.columns() + bit_line) * positions;
-                    for run in results {
-                        let totals = &totals[run.lane..run.lane + run.len];
-                        // SAFETY: no other task has these vectors and this group.
-                        unsafe { job.output.put(run.result + column, totals) };
-                    }
+                let column = group * layout.columns() * positions;
+                for run in &results[panel.results.clone()] {
+                    let rows = Rows { rows: layout.columns(), len: run.len, step: positions };
+                    // SAFETY: the instructions are the caller's promise; no other task has these vectors and
+                    // this group.
+                    unsafe {
+                        job.output.put_rows::<K>(run.result + column, rows, &totals[run.lane..], width)
+                    };
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::{Kernel, Spread};
 use crate::Accumulate;
 
 /// A slice whose elements tasks share out among them.
@@ -35,6 +36,53 @@ impl<'a> Output<'a> {
             Accumulate::Subtract => target.iter_mut().zip(results).for_each(|(y, x)| *y -= x),
         }
     }
+
+    /// Puts rows of results, the first of them from `at` on, neighbouring ones `results_step` apart in `results`.
+    ///
+    /// # Safety
+    /// The instructions of `K`; no other thread writes these elements meanwhile.
+    #[inline]
+    pub(super) unsafe fn put_rows<K: Kernel>(
+        &self,
+        at: usize,
+        Rows { rows, len, step }: Rows,
+        results: &[f32],
+        results_step: usize,
+    ) {
+        if self.accumulate != Accumulate::Set {
+            for row in 0..rows {
+                let results = &results[row * results_step..][..len];
+                // SAFETY: the caller's promise.
+                unsafe { self.put(at + row * step, results) };
+            }
+            return;
+        }
+        let last = |step: usize| (rows - 1) * step + len;
+        assert!(rows > 0 && results.len() >= last(results_step), "rows of results");
+        assert!(at <= self.len && last(step) <= self.len - at, "rows within the output");
+        let target = self.start.wrapping_add(at);
+        let spread = Spread {
+            source: results.as_ptr(),
+            source_step: results_step,
+            targets: [target; 2],
+            target_step: step,
+            rows,
+            len,
+            pairs: false,
+        };
+        // SAFETY: the instructions are the caller's promise; all rows were seen to be inside both slices, and
+        // `new` borrowed the output for 'a.
+        unsafe { K::spread(&spread) };
+    }
+}
+
+/// Rows of an output that lie apart.
+pub(super) struct Rows {
+    pub(super) rows: usize,
+    /// Elements of a row.
+    pub(super) len: usize,
+    /// From row to row.
+    pub(super) step: usize,
 }
 
 /// Copies a slice, a short one without a call: by eights or fours, of which the last two may overlap.

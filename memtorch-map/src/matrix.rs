@@ -133,9 +133,11 @@ impl MappedMatrix {
         let gains: Vec<f64> = relative.w_max.iter().map(|w_max| w_max * gain).collect();
         drop(relative);
         use memtorch_crossbar::Phase;
-        program::apply(&mut arrays, hardware, (stream, &*backend), &mut report, |entry| {
-            entry.step.phase() != Phase::Fabrication && !entry.after_tuning
+        let at = (stream, &*backend);
+        program::apply(&mut arrays, hardware, at, &mut report, |entry| {
+            !matches!(entry.step.phase(), Phase::Fabrication | Phase::Read) && !entry.after_tuning
         })?;
+        program::attach(&mut arrays, hardware, at, &mut report, |entry| !entry.after_tuning)?;
         let arrangement = arrangement.map(Arc::new);
         let terms = read::pack(&arrays, (&placement, arrangement.as_deref()), hardware, &*backend)?;
         let reads = terms.iter().map(|term| term.reads.len()).sum();
@@ -161,7 +163,10 @@ impl MappedMatrix {
         if hardware.nonidealities.iter().any(|entry| entry.after_tuning) {
             let arrays = Arc::make_mut(&mut matrix.arrays);
             let at = (stream, &*matrix.backend);
-            program::apply(arrays, hardware, at, &mut report, |entry| entry.after_tuning)?;
+            program::apply(arrays, hardware, at, &mut report, |entry| {
+                entry.step.phase() != Phase::Read && entry.after_tuning
+            })?;
+            program::attach(arrays, hardware, at, &mut report, |_| true)?;
             let order = matrix.arrangement.as_deref();
             matrix.terms = Arc::new(read::pack(arrays, (&placement, order), hardware, &*matrix.backend)?);
         }

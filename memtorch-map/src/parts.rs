@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memtorch_crossbar::{Array, ArrayBackend, ArrayParts, FullScale, Layout, Phase};
+use memtorch_crossbar::{Array, ArrayBackend, ArrayParts, FullScale, Layout};
 use memtorch_devices::Stream;
 
 use crate::hardware::InputScale;
@@ -129,11 +129,10 @@ impl MappedMatrix {
         }
         let arrays = parts.arrays.iter().map(|array| Array::from_parts(layout, &hardware.device, array));
         let mut arrays = arrays.collect::<Result<Vec<_>, _>>()?;
-        // What acts at a read is attached again; it changes nothing else.
+        // What it reports was told when the state was made.
         let mut told = MatrixReport::default();
-        program::apply(&mut arrays, hardware, (stream.named(name), &*backend), &mut told, |entry| {
-            entry.step.phase() == Phase::Read
-        })?;
+        let at = (stream.named(name), &*backend);
+        program::attach(&mut arrays, hardware, at, &mut told, |_| true)?;
         let mut report = parts.report.clone();
         report.footprint = placement.footprint(hardware.scheme.arrays());
         report.stuck = arrays.iter().map(|array| array.masks().len()).sum();

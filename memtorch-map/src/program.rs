@@ -1,7 +1,9 @@
 //! Fabricating, programming and spoiling the arrays of a matrix.
 
 use memtorch_crossbar::programming::{Cycling, Miss};
-use memtorch_crossbar::{Array, ArrayBackend, CrossbarError, Layout, NonIdeality, Phase, Report};
+use memtorch_crossbar::{
+    Array, ArrayBackend, CrossbarError, Layout, NonIdeality, Phase, ReadEffects, Report,
+};
 use memtorch_devices::Stream;
 
 use crate::hardware::{Arrays, Entry, Hardware, Writer};
@@ -87,6 +89,21 @@ fn meant(hardware: &Hardware, entry: &Entry, number: usize) -> bool {
 fn cycling(hardware: &Hardware, number: usize) -> Option<(usize, Cycling)> {
     let meant = hardware.nonidealities.iter().enumerate().filter(|(_, entry)| meant(hardware, entry, number));
     meant.filter_map(|(index, entry)| Some((index, entry.step.cycling()?))).next()
+}
+
+/// Attaches the chosen steps of the list that act at reads, instead of those that were attached before: they see
+/// the conductances and the parameters that are read, whatever comes after them in the list.
+pub(crate) fn attach(
+    arrays: &mut [Array],
+    hardware: &Hardware,
+    at: (Stream, &dyn ArrayBackend),
+    report: &mut MatrixReport,
+    chosen: impl Fn(&Entry) -> bool,
+) -> Result<(), MapError> {
+    let reads = |entry: &Entry| entry.step.phase() == Phase::Read;
+    arrays.iter_mut().for_each(|array| *array.read_effects_mut() = ReadEffects::default());
+    report.steps.retain(|step| !reads(&hardware.nonidealities[step.index]));
+    apply(arrays, hardware, at, report, |entry| reads(entry) && chosen(entry))
 }
 
 /// Applies the chosen steps of the list, in its order, to the arrays that each is meant for.

@@ -149,6 +149,9 @@ pub(crate) struct Step {
     pub(crate) node: String,
     pub(crate) operator_name: String,
     pub(crate) operator: Box<dyn Operator>,
+    /// What the operator was made from.
+    #[cfg(feature = "save")]
+    pub(crate) attributes: Vec<(String, crate::Attribute)>,
     pub(crate) inputs: Vec<Option<usize>>,
     /// Whether each input is used here for the last time.
     pub(crate) takes: Vec<bool>,
@@ -160,6 +163,9 @@ pub(crate) struct Step {
 /// It is immutable and may be shared between threads.
 #[derive(Debug)]
 pub struct Network {
+    /// The version of the operators.
+    #[cfg(feature = "save")]
+    pub(crate) opset: i64,
     pub(crate) steps: Vec<Step>,
     pub(crate) layers: Vec<Layer>,
     pub(crate) inputs: Vec<Port>,

@@ -15,6 +15,7 @@
 //!
 //! and whatever else was attached. Numbers are f64.
 
+mod fingerprint;
 mod header;
 
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ use memtorch_utils::npz::{Npz, NpzWriter};
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use self::header::{FORMAT, Header, LayerHeader, On, fingerprint};
+use self::fingerprint::fingerprint;
+use self::header::{FORMAT, Header, LayerHeader, On};
 use crate::executable::digital_kernel;
 use crate::run::Kernel;
 use crate::{Executable, LayerChoice, Network, NnError};

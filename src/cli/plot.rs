@@ -9,6 +9,7 @@ use super::print;
 use crate::experiment::Document;
 use crate::report::figures::{self, Bar};
 use crate::report::html::{self, Part};
+use crate::report::scores;
 use crate::sweep::{self, Log, Manifest, Points, Results, Row};
 use crate::{Error, Registry};
 
@@ -100,16 +101,8 @@ fn run_figures(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         results.layers.iter().map(|layer| Bar { name: layer.name.clone(), error: layer.relative_error });
     let mut files = Vec::new();
     figures::layers(folder, "", &bars.collect::<Vec<_>>(), &mut files)?;
-    let about = format!(
-        "Digital {:.2} %, memristive {:.2} % of {} samples; both predict the same for {:.2} %.\n\
-         Seed {}, memtorch {}.",
-        100.0 * results.digital.accuracy,
-        100.0 * results.memristive.accuracy,
-        results.samples,
-        100.0 * results.agreement,
-        results.seed,
-        results.version
-    );
+    let scores = scores([&results.digital, &results.memristive], results.samples, results.agreement);
+    let about = format!("{scores}Seed {}, memtorch {}.", results.seed, results.version);
     let (layers, experiment) = (read("layers.csv")?, read("experiment.toml")?);
     let mut parts = vec![
         Part::Text("", about),

@@ -13,8 +13,8 @@ pub(crate) use files::quoted;
 pub use files::{confusion_csv, layers_csv, results_json};
 pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports};
 pub use score::{Confusion, Found, OutputError, Score};
-pub(crate) use table::align;
 pub use table::table;
+pub(crate) use table::{align, scores};
 
 /// Everything that a run found and that the seed decides: no times, no paths.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -29,8 +29,8 @@ pub struct RunReport {
     pub digital: Score,
     /// The memristive path.
     pub memristive: Score,
-    /// Share of samples for which both predict the same; not a number for a regression.
-    pub agreement: f64,
+    /// Share of samples for which both predict the same; absent for a regression.
+    pub agreement: Option<f64>,
     /// The layers in the order of the network.
     pub layers: Vec<LayerReport>,
     /// What was taken for what, for `confusion.csv`; empty for a regression.

@@ -144,11 +144,11 @@ impl Found {
         }
     }
 
-    /// The share of samples for which both predict the same; not a number for a regression.
-    pub fn agreement(&self, other: &Self) -> f64 {
+    /// The share of samples for which both predict the same; none for a regression.
+    pub fn agreement(&self, other: &Self) -> Option<f64> {
         match (self, other) {
-            (Self::Classes(a), Self::Classes(b)) => a.agreement(b),
-            _ => f64::NAN,
+            (Self::Classes(a), Self::Classes(b)) => Some(a.agreement(b)),
+            _ => None,
         }
     }
 

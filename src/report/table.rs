@@ -4,18 +4,7 @@ use super::{LayerReport, RunReport, Score};
 
 /// The report as text of at most about 110 columns.
 pub fn table(report: &RunReport) -> String {
-    let mut text = String::new();
-    let (digital, memristive) = (report.digital, report.memristive);
-    text.push_str(&score("digital", &digital, report.samples));
-    text.push_str(&score("memristive", &memristive, report.samples));
-    if digital.error.is_none() {
-        let change = 100.0 * (memristive.accuracy - digital.accuracy);
-        text.push_str(&format!(
-            "{:<12}{change:>+7.2} points, both predict the same for {:.2} %\n",
-            "change",
-            100.0 * report.agreement
-        ));
-    }
+    let mut text = scores([&report.digital, &report.memristive], report.samples, report.agreement);
     text.push('\n');
     text.push_str(&layers(&report.layers));
     text.push_str(&programming(&report.layers));
@@ -33,13 +22,24 @@ pub fn table(report: &RunReport) -> String {
     text
 }
 
+/// How good the digital and the memristive path are.
+pub(crate) fn scores([digital, memristive]: [&Score; 2], samples: usize, agreement: Option<f64>) -> String {
+    let mut text = score("digital", digital, samples) + &score("memristive", memristive, samples);
+    if let Some(agreement) = agreement {
+        let change = 100.0 * (memristive.accuracy - digital.accuracy);
+        let same = format!("both predict the same for {:.2} %", 100.0 * agreement);
+        text.push_str(&format!("{:<12}{change:>+7.2} points, {same}\n", "change"));
+    }
+    text
+}
+
 /// How good one path is.
 fn score(name: &str, score: &Score, samples: usize) -> String {
     if let Some(error) = score.error {
         let r2 = error.r2.map_or(String::new(), |r2| format!(", r2 {r2:.5}"));
-        let (squared, absolute) = (error.mean_squared, error.mean_absolute);
+        let (root, absolute) = (error.mean_squared.sqrt(), error.mean_absolute);
         return format!(
-            "{name:<12}mean squared error {squared:.4e}, mean absolute error {absolute:.4e}{r2}\n"
+            "{name:<12}root mean square error {root:.4e}, mean absolute error {absolute:.4e}{r2} over {samples}\n"
         );
     }
     let top5 = score.top5_accuracy.map_or(String::new(), |share| format!(", top 5 {:.2} %", 100.0 * share));

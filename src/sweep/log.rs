@@ -47,8 +47,8 @@ pub struct Results {
     pub digital: Score,
     /// The memristive path.
     pub memristive: Score,
-    /// Share of samples for which both predict the same.
-    pub agreement: f64,
+    /// Share of samples for which both predict the same; absent for a regression.
+    pub agreement: Option<f64>,
     /// The layers.
     pub layers: Vec<Layer>,
     /// What a person should know.

@@ -89,7 +89,7 @@ pub fn runs(
     put("digital_accuracy", each(&|row| real(row.results.digital.accuracy)));
     put("memristive_correct", each(&|row| count(row.results.memristive.correct)));
     put("memristive_accuracy", each(&|row| real(row.results.memristive.accuracy)));
-    put("agreement", each(&|row| real(row.results.agreement)));
+    put("agreement", each(&|row| row.results.agreement.map(Value::Real)));
     put("program_seconds", each(&|row| real(row.seconds.program)));
     put("memristive_seconds", each(&|row| real(row.seconds.memristive)));
     put("all_seconds", each(&|row| real(row.seconds.all)));

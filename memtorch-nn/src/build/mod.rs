@@ -77,12 +77,16 @@ pub(crate) fn build(
             node: node.description.name().to_owned(),
             operator_name: node.description.operator.clone(),
             operator: node.operator?,
+            #[cfg(feature = "save")]
+            attributes: node.description.attributes,
             inputs: node.inputs,
             takes,
             outputs: node.outputs,
         })
     });
     let network = Network {
+        #[cfg(feature = "save")]
+        opset,
         steps: steps.collect(),
         layers: layers.finish(),
         inputs,

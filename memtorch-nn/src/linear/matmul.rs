@@ -96,7 +96,8 @@ impl Operator for MatMul {
             shape.remove(at);
         }
         // More axes of the weights than of the input come first, each 1.
-        let expected = self.rank.max(x.shape().len()) - usize::from(self.vector) - usize::from(line);
+        let axes = self.rank.max(x.shape().len()).max(2);
+        let expected = axes - usize::from(self.vector) - usize::from(line);
         while shape.len() < expected {
             shape.insert(0, 1);
         }

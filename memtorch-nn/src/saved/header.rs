@@ -1,8 +1,6 @@
 use memtorch_map::{ConverterReport, MatrixParts, MatrixReport};
 use serde::{Deserialize, Serialize};
 
-use crate::{Data, Network};
-
 /// The format that this version writes and reads.
 pub(super) const FORMAT: u32 = 1;
 
@@ -189,50 +187,4 @@ impl Header {
         }
         serde_json::from_slice(bytes).map_err(error)
     }
-}
-
-/// 64-bit FNV-1a, over words.
-struct Hash(u64);
-
-impl Hash {
-    fn word(&mut self, word: u64) {
-        for byte in word.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        self.word(text.len() as u64);
-        text.bytes().for_each(|byte| self.word(u64::from(byte)));
-    }
-}
-
-/// A number of a network's nodes, weights and constants, in hexadecimal digits: equal networks have equal
-/// ones.
-pub(super) fn fingerprint(network: &Network) -> String {
-    let mut hash = Hash(0xcbf2_9ce4_8422_2325);
-    for port in network.inputs().iter().chain(network.outputs()) {
-        hash.text(&port.name);
-    }
-    for step in &network.steps {
-        hash.text(&step.node);
-        hash.text(&step.operator_name);
-        step.inputs
-            .iter()
-            .chain(&step.outputs)
-            .for_each(|value| hash.word(value.map_or(0, |v| v as u64 + 1)));
-    }
-    for layer in network.layers() {
-        hash.text(&layer.name);
-        layer.weights.iter().for_each(|w| hash.word(u64::from(w.to_bits())));
-    }
-    for value in network.constants.iter().flatten() {
-        value.shape().iter().for_each(|&n| hash.word(n as u64));
-        match value.data() {
-            Data::F32(list) => list.iter().for_each(|x| hash.word(u64::from(x.to_bits()))),
-            Data::I64(list) => list.iter().for_each(|&x| hash.word(x as u64)),
-            Data::Bool(list) => list.iter().for_each(|&x| hash.word(u64::from(x))),
-        }
-    }
-    format!("{:016x}", hash.0)
 }

@@ -10,7 +10,7 @@
 //! | `cifar10` | a binary batch of CIFAR-10, a folder or a .tar.gz with `test_batch.bin` or `data_batch_*.bin` | in the images |
 //! | `npy` | a numpy array `[N, ...]` | a numpy array `[N]` of whole numbers, or `[N, ...]` of reals |
 //! | `npz` | an archive of numpy arrays, compressed or not | in the images |
-//! | `csv` | lines of a label, then the values | in the images |
+//! | `csv` | lines of a label (or of real numbers, `targets`), then the values | in the images |
 //! | `folder` | a folder with a sub-folder for each class, in the order of their names, of PNG or JPEG pictures of one size | in the images |
 //!
 //! Real numbers as labels are what the outputs of a network are compared with (regression).
@@ -59,10 +59,17 @@ pub const FIELDS: &[Field] = &[
         "array of the labels in an npz file; absent: labels, y_test, test_labels or y",
     ),
     Field::new(
+        "targets",
+        Kind::Integer,
+        Default::Absent,
+        "real numbers at the beginning of each csv line, with which outputs are compared; absent: one class",
+    )
+    .range(1.0, 1e6),
+    Field::new(
         "scale",
         Kind::Real,
         Default::Absent,
-        "factor on every value, not 0; absent: 1/255, and 1 for numpy arrays of reals",
+        "factor on every value, not 0; absent: 1/255, and 1 for numpy arrays of reals and csv lines with targets",
     ),
     Field::new(
         "mean",
@@ -192,12 +199,16 @@ impl DataSet {
                 return Err(setting(key, name, "no such key: it is for the kind npz"));
             }
         }
+        let columns = table.get("targets").and_then(Value::as_count);
+        if let Some(columns) = columns.filter(|_| kind != "csv") {
+            return Err(setting("targets", &columns.to_string(), "no such key: it is for the kind csv"));
+        }
         let samples = match (kind, &labels) {
             ("idx", Some(labels)) => idx::read(&images, labels)?,
             ("npy", Some(labels)) => numpy::read(&images, labels)?,
             ("npz", None) => numpy::read_archive(&images, text("images_name"), text("labels_name"))?,
             ("cifar10", None) => cifar10::read(&images)?,
-            ("csv", None) => csv::read(&images)?,
+            ("csv", None) => csv::read(&images, columns)?,
             #[cfg(feature = "pictures")]
             ("folder", None) => pictures::read(&images)?,
             ("idx" | "npy", None) => {
@@ -226,7 +237,6 @@ impl DataSet {
                 what: "no samples: expected at least one".to_owned(),
             });
         }
-        let reals = reals && matches!(kind, "npy" | "npz");
         let scale =
             table.get("scale").and_then(Value::as_real).unwrap_or(if reals { 1.0 } else { 1.0 / 255.0 });
         if scale == 0.0 || !scale.is_finite() {

@@ -166,6 +166,72 @@ fn cifar10_records_are_read_from_a_file_or_a_folder() {
     assert!(folder.open(&[("kind", "cifar10"), ("images", "short.bin")]).is_err());
 }
 
+/// A record is a label, then 1024 bytes of red, of green, of blue, line by line (the data set's own page).
+#[test]
+fn cifar10_planes_are_normalised_by_channel_across_files() {
+    let folder = Folder::new("planes");
+    let byte = |record: usize, c: usize, y: usize, x: usize| (record * 5 + c * 70 + y * 2 + x) as u8;
+    let record = |record: usize| -> Vec<u8> {
+        let pixels = (0..3072).map(|i| byte(record, i / 1024, i / 32 % 32, i % 32));
+        [record as u8].into_iter().chain(pixels).collect()
+    };
+    folder.put("data_batch_1.bin", &[record(0), record(1)].concat());
+    folder.put("data_batch_2.bin", &record(2));
+    let reals = |list: [f64; 3]| Value::List(list.map(Value::Real).to_vec());
+    let (mean, std) = ([0.4914, 0.4822, 0.4465], [0.247, 0.2435, 0.2616]);
+    let table = Table::from_iter([
+        ("kind", Value::Text("cifar10".to_owned())),
+        ("images", Value::Text(".".to_owned())),
+        ("mean", reals(mean)),
+        ("std", reals(std)),
+    ]);
+    let set = DataSet::open(&table, &folder.0).unwrap();
+    assert_eq!((set.labels(), set.sample_shape()), ([0, 1, 2].as_slice(), [3, 32, 32].as_slice()));
+    let mut values = vec![0.0; 2 * 3072];
+    set.read(1..3, &mut values).unwrap();
+    for (i, value) in values.iter().enumerate() {
+        let (sample, c, y, x) = (1 + i / 3072, i / 1024 % 3, i / 32 % 32, i % 32);
+        let expected = ((f64::from(byte(sample, c, y, x)) / 255.0 - mean[c]) / std[c]) as f32;
+        assert!((value - expected).abs() <= 1e-6, "{i}: {value} {expected}");
+    }
+}
+
+#[test]
+fn csv_lines_begin_with_targets_where_some_are_wanted() {
+    let folder = Folder::new("targets");
+    let open = |text: &str, targets: i64| {
+        folder.put("a.csv", text.as_bytes());
+        let table = Table::from_iter([
+            ("kind", Value::Text("csv".to_owned())),
+            ("images", Value::Text("a.csv".to_owned())),
+            ("targets", Value::Integer(targets)),
+        ]);
+        DataSet::open(&table, &folder.0)
+    };
+    let set = open("u,v,a,b,c\n-1.5,2,10,20,30\n0,1e-3,40,50,60\n", 2).unwrap();
+    assert_eq!(*set.targets(), Targets::Reals { values: vec![-1.5, 2.0, 0.0, 1e-3], each: 2 });
+    let mut values = vec![0.0; 6];
+    set.read(0..2, &mut values).unwrap();
+    // As they are: they are no pixels.
+    assert_eq!(values, [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]);
+    same_in_any_order(&set);
+    for (text, targets, word) in [
+        ("1,2\n1,x\n", 1, "line 2, column 2"),
+        ("1,2,3\n1,x,3\n", 2, "line 2: the label is \"1,x\": expected 2 finite numbers"),
+        ("1,2,3\n1\n", 2, "line 2"),
+        ("1,2\n", 2, "0 values"),
+        ("1,2\ninf,2\n", 1, "a finite number"),
+    ] {
+        let error = open(text, targets).unwrap_err().to_string();
+        assert!(error.contains(word), "{text:?}: {error}");
+    }
+    let error = folder.open(&[("kind", "csv"), ("images", "a.csv")]).unwrap_err().to_string();
+    assert!(error.contains("line 2: the label is \"inf\""), "{error}");
+    folder.put("a.csv", b"1.5,2\n");
+    let error = folder.open(&[("kind", "csv"), ("images", "a.csv")]).unwrap_err().to_string();
+    assert!(error.contains("`targets` = 1"), "{error}");
+}
+
 #[test]
 fn csv_lines_are_read_and_wrong_ones_named() {
     let folder = Folder::new("csv");

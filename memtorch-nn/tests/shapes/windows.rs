@@ -1,15 +1,9 @@
-//! Convolutions and poolings of random shapes against plain loops over the definition.
+//! Convolutions, transposed ones and poolings.
 
-mod common;
-
-use std::sync::Arc;
-
-use common::{backend, distance, largest};
-use memtorch_nn::{
-    Attribute, Dimension, ElementType, Executable, ImportOptions, NetworkBuilder, NodeDescription, Port,
-    Tensor,
-};
+use memtorch_nn::{Attribute, NodeDescription, Tensor};
 use memtorch_utils::{Stream, StreamRng};
+
+use crate::{below, compare, coordinates, random, real, run};
 
 /// A random convolution or pooling: sizes along up to three axes.
 #[derive(Debug)]
@@ -26,10 +20,6 @@ struct Shape {
     begin: Vec<usize>,
     end: Vec<usize>,
     auto_pad: Option<&'static str>,
-}
-
-fn below(rng: &mut StreamRng, n: usize) -> usize {
-    (rng.uniform() * n as f64) as usize
 }
 
 impl Shape {
@@ -111,43 +101,6 @@ impl Shape {
     }
 }
 
-fn coordinates(mut index: usize, shape: &[usize]) -> Vec<usize> {
-    let mut list = vec![0; shape.len()];
-    for i in (0..shape.len()).rev() {
-        list[i] = index % shape[i];
-        index /= shape[i];
-    }
-    list
-}
-
-fn random(rng: &mut StreamRng, shape: &[usize]) -> Tensor {
-    let n = shape.iter().product();
-    Tensor::new(shape, (0..n).map(|_| (2.0 * rng.uniform() - 1.0) as f32).collect()).unwrap()
-}
-
-/// Runs one node on `x` and constants.
-fn run(node: NodeDescription, x: &Tensor, constants: &[(&str, &Tensor)]) -> Tensor {
-    let mut builder = NetworkBuilder::new(17);
-    let free = vec![Dimension::Free(None); x.shape().len()];
-    builder.input(Port::new("x", ElementType::F32, &free)).node(node);
-    builder.output(Port::new("y", ElementType::F32, &free));
-    for (name, value) in constants {
-        builder.constant(name, (*value).clone());
-    }
-    let network = Arc::new(builder.build(&ImportOptions::default()).unwrap());
-    let executable = Executable::digital(network, backend()).unwrap();
-    executable.run(&[("x", x.clone())]).unwrap().values.remove(0).1
-}
-
-#[track_caller]
-fn compare(found: &Tensor, shape: &[usize], expected: &[f64], what: &dyn std::fmt::Debug) {
-    assert_eq!(found.shape(), shape, "{what:?}");
-    let expected: Vec<f32> = expected.iter().map(|&y| y as f32).collect();
-    // Sums of at most some hundred products of f32, against f64.
-    let bound = 1e-5 * largest(&expected).max(0.1);
-    assert!(distance(found.as_f32().unwrap(), &expected) < bound, "{what:?}");
-}
-
 #[test]
 fn convolutions_are_what_loops_over_the_definition_give() {
     for round in 0..300 {
@@ -160,7 +113,7 @@ fn convolutions_are_what_loops_over_the_definition_give() {
         let node = s
             .attributes(NodeDescription::new("Conv", &["x", "w", "b"], &["y"]))
             .attribute("group", Attribute::Whole(s.groups as i64));
-        let found = run(node, &x, &[("w", &w), ("b", &b)]);
+        let ran = run(node, &["y"], &x, &[("w", &w), ("b", &b)]);
         let (image, taps): (usize, usize) = (s.image.iter().product(), s.kernel.iter().product());
         let output = s.output();
         let positions: usize = output.iter().product();
@@ -181,7 +134,8 @@ fn convolutions_are_what_loops_over_the_definition_give() {
                 }
             }
         }
-        compare(&found, &[&[s.batch, s.outputs], &output[..]].concat(), &expected, &s);
+        assert_eq!(ran.layers, 1);
+        compare(&ran, 0, &[&[s.batch, s.outputs], &output[..]].concat(), &expected, &s);
     }
 }
 
@@ -217,12 +171,12 @@ fn poolings_are_what_loops_over_the_definition_give() {
             mean.extend(sum.iter().map(|(y, n)| y / if count_padding == 1 { taps } else { *n } as f64));
         }
         let shape = [&[s.batch, s.channels], &output[..]].concat();
-        let found = run(s.attributes(NodeDescription::new("MaxPool", &["x"], &["y"])), &x, &[]);
-        compare(&found, &shape, &most, &s);
+        let largest = s.attributes(NodeDescription::new("MaxPool", &["x"], &["y"]));
+        compare(&run(largest, &["y"], &x, &[]), 0, &shape, &most, &s);
         let average = s
             .attributes(NodeDescription::new("AveragePool", &["x"], &["y"]))
             .attribute("count_include_pad", Attribute::Whole(count_padding as i64));
-        compare(&run(average, &x, &[]), &shape, &mean, &s);
+        compare(&run(average, &["y"], &x, &[]), 0, &shape, &mean, &s);
     }
 }
 
@@ -247,8 +201,8 @@ fn a_transposed_convolution_is_the_transpose_of_the_convolution() {
             s.attributes(NodeDescription::new(operator, &["x", "w"], &["y"]))
                 .attribute("group", Attribute::Whole(s.groups as i64))
         };
-        let forward = run(node("Conv"), &x, &[("w", &w)]);
-        let back = run(node("ConvTranspose"), &y, &[("w", &w)]);
+        let forward = run(node("Conv"), &["y"], &x, &[("w", &w)]).digital.remove(0);
+        let back = run(node("ConvTranspose"), &["y"], &y, &[("w", &w)]).digital.remove(0);
         assert_eq!(back.shape(), x.shape(), "{s:?}");
         let dot = |a: &Tensor, b: &Tensor| -> f64 {
             let pairs = a.as_f32().unwrap().iter().zip(b.as_f32().unwrap());
@@ -257,5 +211,86 @@ fn a_transposed_convolution_is_the_transpose_of_the_convolution() {
         let (left, right) = (dot(&forward, &y), dot(&x, &back));
         let scale = (dot(&forward, &forward) * dot(&y, &y)).sqrt().max(1e-3);
         assert!((left - right).abs() < 1e-5 * scale, "{s:?}: {left} {right}");
+    }
+}
+
+/// Groups, strides, dilation, output padding, every kind of padding, and stated sizes.
+#[test]
+fn transposed_convolutions_are_what_loops_over_the_definition_give() {
+    for round in 0..300 {
+        let mut rng = Stream::root(4, round).at([0, 0, 0]);
+        let s = Shape::random(&mut rng);
+        // Here `image` is what goes in; it may be smaller than the kernel.
+        let most = [12, 6, 3][s.rank - 1];
+        let image: Vec<usize> = (0..s.rank).map(|_| 1 + below(&mut rng, most)).collect();
+        let extra: Vec<usize> =
+            (0..s.rank).map(|i| below(&mut rng, s.stride[i].max(s.dilation[i]))).collect();
+        let (states_size, lengthened) = (below(&mut rng, 4) == 0, below(&mut rng, 3));
+        let (mut begin, mut output) = (s.begin.clone(), Vec::new());
+        let mut end = s.end.clone();
+        for i in 0..s.rank {
+            let whole = s.stride[i] * (image[i] - 1) + (s.kernel[i] - 1) * s.dilation[i] + 1 + extra[i];
+            match (s.auto_pad, states_size) {
+                (Some("VALID"), false) => (begin[i], end[i]) = (0, 0),
+                (None, false) => {
+                    (begin[i], end[i]) = (begin[i].min((whole - 1) / 2), end[i].min((whole - 1) / 2));
+                }
+                (which, _) => {
+                    let size =
+                        if states_size { whole.div_ceil(2) + lengthened } else { image[i] * s.stride[i] };
+                    let total = whole.saturating_sub(size);
+                    begin[i] = if which == Some("SAME_UPPER") { total / 2 } else { total - total / 2 };
+                    output.push(size);
+                    continue;
+                }
+            }
+            output.push(whole - begin[i] - end[i]);
+        }
+        let wholes = |list: &[usize]| Attribute::Wholes(list.iter().map(|&n| n as i64).collect());
+        let mut node = NodeDescription::new("ConvTranspose", &["x", "w", "b"], &["y"])
+            .attribute("group", Attribute::Whole(s.groups as i64))
+            .attribute("strides", wholes(&s.stride))
+            .attribute("dilations", wholes(&s.dilation))
+            .attribute("output_padding", wholes(&extra));
+        node = match s.auto_pad {
+            Some(auto_pad) => node.attribute("auto_pad", Attribute::Text(auto_pad.to_owned())),
+            None if states_size => node,
+            None => node.attribute("pads", wholes(&[&begin[..], &end[..]].concat())),
+        };
+        if states_size {
+            node = node.attribute("output_shape", wholes(&output));
+        }
+        let per_group = s.outputs / s.groups;
+        let x = random(&mut rng, &[&[s.batch, s.channels], &image[..]].concat());
+        let w = random(&mut rng, &[&[s.channels, per_group], &s.kernel[..]].concat());
+        let b = random(&mut rng, &[s.outputs]);
+        let (pixels, taps): (usize, usize) = (image.iter().product(), s.kernel.iter().product());
+        let positions: usize = output.iter().product();
+        let (xv, wv, bv) = (real(&x), real(&w), real(&b));
+        let mut expected: Vec<f64> =
+            (0..s.batch * s.outputs * positions).map(|at| bv[at / positions % s.outputs]).collect();
+        // Every pixel is spread by the kernel.
+        for (at, value) in xv.iter().enumerate() {
+            let (sample, c, pixel) = (at / pixels / s.channels, at / pixels % s.channels, at % pixels);
+            let group = c / (s.channels / s.groups);
+            for tap in 0..taps {
+                let (p, k) = (coordinates(pixel, &image), coordinates(tap, &s.kernel));
+                let mut to = Some(0);
+                for i in 0..s.rank {
+                    let line = (p[i] * s.stride[i] + k[i] * s.dilation[i]).checked_sub(begin[i]);
+                    let line = line.filter(|line| *line < output[i]);
+                    to = to.zip(line).map(|(to, line)| to * output[i] + line);
+                }
+                let Some(to) = to else { continue };
+                for o in 0..per_group {
+                    let image = sample * s.outputs + group * per_group + o;
+                    expected[image * positions + to] += value * wv[(c * per_group + o) * taps + tap];
+                }
+            }
+        }
+        let ran = run(node, &["y"], &x, &[("w", &w), ("b", &b)]);
+        assert_eq!(ran.layers, 1);
+        let shape = [&[s.batch, s.outputs], &output[..]].concat();
+        compare(&ran, 0, &shape, &expected, &(&s, &image, &extra, &output));
     }
 }

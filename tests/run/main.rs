@@ -1,6 +1,9 @@
 //! The main job, through the command.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod regression;
+mod saving;
 
 use common::{experiment, file, memtorch, memtorch_in};
 use memtorch::utils::config::{Table, Value};
@@ -500,103 +503,4 @@ fn the_plan_of_an_experiment_says_where_each_layer_will_be() {
     let attention = file("memtorch-nn/tests/networks/vit.ts.onnx");
     let products = memtorch(&["inspect", &attention]).done().stdout;
     assert!(products.contains("which stay digital:\n  MatMul (node"), "{products}");
-}
-
-/// Devices that differ, that are stuck and never formed, one layer digital: all of it is in the file.
-#[test]
-fn a_saved_network_gives_the_outputs_of_the_one_that_was_programmed_bit_for_bit() {
-    let folder = tempfile::tempdir().unwrap();
-    let inputs: Vec<f32> = (0..3 * 784).map(|i| (i % 97) as f32 / 97.0).collect();
-    NpyArray::from_f32(&[3, 1, 28, 28], inputs).write(folder.path().join("x.npy")).unwrap();
-    let hardware = format!(
-        "{HARDWARE}[[nonideality]]\nkind = \"device-to-device\"\nparameters = {{ r_off = {{ lognormal = {{ median = 5e7, sigma_ln = 0.3 }} }} }}\n[tune]\nper = \"column\"\nintercept = true\n"
-    );
-    let results =
-        run(folder.path(), &experiment("lenet5", &hardware), "out", &["--save", "n.npz", "--limit", "4"]);
-    let model = file("models/fmnist-lenet5.onnx");
-    let infer = |out: &str, more: &[&str]| {
-        let arguments = [&["infer", "--input", "x.npy", "--out", out], more].concat();
-        memtorch_in(folder.path(), &arguments).done();
-        std::fs::read(folder.path().join(out)).unwrap()
-    };
-    let programmed = infer("a.npy", &[&model, "--experiment", "e.toml"]);
-    assert_ne!(programmed, infer("d.npy", &[&model]));
-    assert_eq!(infer("b.npy", &["--load", "n.npz"]), programmed);
-    assert_eq!(infer("c.npy", &[&model, "--load", "n.npz", "--threads", "1"]), programmed);
-    // Equal runs give equal files, and the file says what the network was found to do.
-    run(folder.path(), &experiment("lenet5", &hardware), "out", &["--save", "again.npz", "--limit", "4"]);
-    let bytes = std::fs::read(folder.path().join("n.npz")).unwrap();
-    assert_eq!(std::fs::read(folder.path().join("again.npz")).unwrap(), bytes);
-    let mut npz = memtorch::utils::npz::Npz::open(folder.path().join("n.npz")).unwrap();
-    assert_eq!(npz.bytes("results.json").unwrap(), results.as_bytes());
-    let conductances = npz.array("conv1/0/conductances").unwrap();
-    assert_eq!(conductances.shape, [1, 25, 6]);
-    assert!(!npz.contains("fc3/0/conductances.npy"));
-    let stuck = npz.array("fc1/0/stuck").unwrap();
-    let memtorch::utils::npy::NpyData::U8(codes) = stuck.data else { panic!("bytes") };
-    let masked = codes.iter().filter(|code| **code == 2).count();
-    assert!((masked as f64 / codes.len() as f64 - 0.02).abs() < 0.005, "{masked} of {}", codes.len());
-
-    // Whatever was measured is in the file: ranges of tiles and of columns, gains of tiles, scales of inputs.
-    for (more, member) in [
-        ("range=\"calibrated\"\ngranularity=\"tile\"\n[tune]\nper=\"tile\"", "conv2/tile_gains.npy"),
-        (
-            "range=\"calibrated\"\ngranularity=\"column\"\n[input]\nscale=\"calibrated\"",
-            "conv2/full_scale_lines/0.npy",
-        ),
-        ("range=\"calibrated\"\n[crossbar]\nscheme=\"bit-sliced\"\ntile=[64,64]", "fc2/full_scale/0.npy"),
-        ("[crossbar]\nremapping=\"both\"\n[[nonideality]]\nkind=\"stuck\"\nhrs=0.05", "fc2/lines.npy"),
-        ("method=\"log\"\n[crossbar]\nscheme=\"single-column\"\nreference=\"column\"", "fc2/gains.npy"),
-    ] {
-        let hardware = format!("[device]\nmodel=\"vteam\"\nr_on=1.4e4\nr_off=5e7\n[adc]\nbits=6\n{more}\n");
-        run(folder.path(), &experiment("lenet5", &hardware), "out", &["--save", "m.npz", "--limit", "4"]);
-        assert!(
-            memtorch::utils::npz::Npz::open(folder.path().join("m.npz")).unwrap().contains(member),
-            "{more}"
-        );
-        let programmed = infer("a.npy", &[&model, "--experiment", "e.toml"]);
-        assert_eq!(infer("b.npy", &["--load", "m.npz"]), programmed, "{more}");
-    }
-
-    let fails = |more: &[&str], words: &[&str]| {
-        let ran =
-            memtorch_in(folder.path(), &[&["infer", "--input", "x.npy", "--out", "e.npy"], more].concat());
-        assert_eq!((ran.code, ran.stderr.lines().count()), (1, 1), "{}", ran.stderr);
-        assert!(words.iter().all(|word| ran.stderr.contains(word)), "{words:?}: {}", ran.stderr);
-        assert!(!folder.path().join("e.npy").exists());
-    };
-    let other = file("models/fmnist-mlp.onnx");
-    fails(&[&other, "--load", "n.npz"], &["n.npz", "layer", "expected"]);
-    fails(&["--load", "x.npy"], &["x.npy", "zip"]);
-    fails(&["--load", "missing.npz"], &["missing.npz"]);
-    for share in [0.1, 0.5, 0.9, 0.999_99] {
-        let end = (bytes.len() as f64 * share) as usize;
-        std::fs::write(folder.path().join("short.npz"), &bytes[..end]).unwrap();
-        fails(&["--load", "short.npz"], &["short.npz", "truncated"]);
-    }
-    let number = conductances.into_f64()[7].to_le_bytes();
-    let at = bytes.windows(8).position(|w| w == number).unwrap();
-    let mut bad = bytes.clone();
-    bad[at] ^= 1;
-    std::fs::write(folder.path().join("bad.npz"), &bad).unwrap();
-    fails(&["--load", "bad.npz"], &["bad.npz", "conv1/0/conductances", "checksum"]);
-    // A weight that differs is another network.
-    let mut trained = std::fs::read(&model).unwrap();
-    let middle = trained.len() / 2;
-    trained[middle] ^= 4;
-    std::fs::write(folder.path().join("other.onnx"), trained).unwrap();
-    fails(&["other.onnx", "--load", "n.npz"], &["n.npz", "fingerprint"]);
-    for option in [&["--seed", "1"][..], &["--set", "adc.bits=4"], &["--experiment", "e.toml"]] {
-        let ran = memtorch_in(
-            folder.path(),
-            &[&["infer", "--load", "n.npz", "--input", "x.npy", "--out", "e.npy"], option].concat(),
-        );
-        assert_eq!(ran.code, 2, "{}", ran.stderr);
-    }
-    let nowhere = memtorch_in(
-        folder.path(),
-        &["run", "e.toml", "--limit", "4", "--save", "no/such/folder/n.npz", "--out", "none"],
-    );
-    assert_eq!(nowhere.code, 1);
-    assert!(nowhere.stderr.contains("no/such/folder"), "{}", nowhere.stderr);
 }

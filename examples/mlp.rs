@@ -9,8 +9,8 @@ use memtorch::crossbar::backend::CpuBackend;
 use memtorch::devices::{DeviceSpec, Stream, models};
 use memtorch::map::Hardware;
 use memtorch::nn::{
-    Attribute, Dimension, ElementType, Executable, ImportOptions, LayerChoice, NetworkBuilder,
-    NodeDescription, Port, Saved, Tensor,
+    Dimension, ElementType, Executable, ImportOptions, LayerChoice, NetworkBuilder, NodeDescription, Port,
+    Saved, Tensor,
 };
 use memtorch::utils::config::{Table, Value};
 
@@ -21,17 +21,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = |name: &str, n: usize| {
         Port::new(name, ElementType::F32, &[Dimension::Free(None), Dimension::Fixed(n)])
     };
-    let linear = |x: &str, layer: &str, y: &str| {
-        let (weight, bias) = (format!("{layer}.weight"), format!("{layer}.bias"));
-        NodeDescription::new("Gemm", &[x, &weight, &bias], &[y]).attribute("transB", Attribute::Whole(1))
-    };
     let mut builder = NetworkBuilder::new(17);
     builder
         .safetensors(WEIGHTS)?
         .input(port("x", 2))
-        .node(linear("x", "0", "a"))
+        .linear("x", "0", "a")
         .node(NodeDescription::new("Tanh", &["a"], &["b"]))
-        .node(linear("b", "2", "y"))
+        .linear("b", "2", "y")
         .output(port("y", 1));
     let network = Arc::new(builder.build(&ImportOptions::default())?);
 

@@ -34,6 +34,7 @@ type Inputs = BTreeMap<usize, Arc<Vec<LayerInputs>>>;
 pub struct Workload {
     path: PathBuf,
     network: Arc<Network>,
+    output: Option<String>,
     digital: Executable,
     set: Arc<DataSet>,
     labels: Vec<usize>,
@@ -90,7 +91,8 @@ impl Workload {
         let digital = Executable::digital(network.clone(), backend.clone());
         let digital = digital.map_err(|source| self::network(&path, source))?;
         let set = Arc::new(set);
-        Ok(Self { path, network, digital, set, labels, samples, inputs: Arc::default(), backend })
+        let output = experiment.output().map(str::to_owned);
+        Ok(Self { path, network, output, digital, set, labels, samples, inputs: Arc::default(), backend })
     }
 
     /// The layers of the network.
@@ -200,7 +202,8 @@ impl Workload {
     pub fn correct(&self, programmed: &Programmed, samples: Range<usize>) -> Result<usize, Error> {
         let mut images = Images { set: &self.set, first: samples.start, len: samples.len() };
         let labels = &self.labels[samples];
-        evaluate(&programmed.executable, &mut images, labels, &EvaluateOptions::default())
+        let options = EvaluateOptions { output: self.output.as_deref(), ..EvaluateOptions::default() };
+        evaluate(&programmed.executable, &mut images, labels, &options)
             .map(|found| found.correct)
             .map_err(|source| network(&self.path, source))
     }
@@ -230,6 +233,7 @@ impl Workload {
         let progress = |done, all| tell(what, done, all);
         let options = EvaluateOptions {
             limit: Some(self.samples),
+            output: self.output.as_deref(),
             progress: Some(&progress),
             ..EvaluateOptions::default()
         };
@@ -288,6 +292,23 @@ impl Samples for Images<'_> {
         let count = values.len() / self.set.sample_len();
         let first = self.first + first;
         Ok(self.set.read(first..first + count, values)?)
+    }
+
+    fn others(&self) -> Vec<(&str, &[usize])> {
+        self.set.others().collect()
+    }
+
+    fn read_other(
+        &mut self,
+        number: usize,
+        first: usize,
+        values: &mut [f32],
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        let others = self.others();
+        let (_, shape) = others[number];
+        let count = values.len() / shape.iter().product::<usize>().max(1);
+        let first = self.first + first;
+        Ok(self.set.read_other(number, first..first + count, values)?)
     }
 }
 

@@ -4,33 +4,8 @@ use memtorch_map::ReadReport;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use crate::tensor::filled;
-use crate::{Dimension, ElementType, Executable, Network, NnError, Port, Tensor};
-
-/// Samples that a network is fed with.
-pub trait Samples {
-    /// How many there are.
-    fn len(&self) -> usize;
-
-    /// Whether there is none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The shape of one, as `[1, 28, 28]`: channels first.
-    fn shape(&self) -> &[usize];
-
-    /// Writes the samples from `first` on, as many as `values` holds, one after the other. They are asked
-    /// for in ascending order.
-    ///
-    /// # Errors
-    /// Whatever makes it impossible.
-    fn read(
-        &mut self,
-        first: usize,
-        values: &mut [f32],
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
-}
+use crate::feed::Feed;
+use crate::{Executable, Network, NnError, Samples, Tensor};
 
 /// How a network is evaluated.
 #[derive(Clone, Copy)]
@@ -40,13 +15,15 @@ pub struct EvaluateOptions<'a> {
     pub batch: usize,
     /// Samples that are looked at, from the first on; `None` for all.
     pub limit: Option<usize>,
+    /// The output that is looked at; `None` for the only one.
+    pub output: Option<&'a str>,
     /// Is told how many samples are done and how many there are.
     pub progress: Option<&'a (dyn Fn(usize, usize) + Sync)>,
 }
 
 impl Default for EvaluateOptions<'_> {
     fn default() -> Self {
-        Self { batch: 32, limit: None, progress: None }
+        Self { batch: 32, limit: None, output: None, progress: None }
     }
 }
 
@@ -55,6 +32,7 @@ impl std::fmt::Debug for EvaluateOptions<'_> {
         f.debug_struct("EvaluateOptions")
             .field("batch", &self.batch)
             .field("limit", &self.limit)
+            .field("output", &self.output)
             .field("progress", &self.progress.is_some())
             .finish()
     }
@@ -112,9 +90,9 @@ impl Evaluation {
 /// Batches run in parallel; the result depends neither on that nor on the size of a batch.
 ///
 /// # Errors
-/// A network without exactly one input of real numbers that takes such samples, or without exactly one
-/// output `[batch, classes]`; labels that are no output; another number of labels than samples; samples
-/// that cannot be read; whatever fails in a node.
+/// A network with an input for which there are no samples or others; one without exactly one output, or without
+/// the one that the options name; an output other than `[batch, classes]`; labels that are no output; another
+/// number of labels than samples; samples that cannot be read; whatever fails in a node.
 pub fn evaluate(
     executable: &Executable,
     samples: &mut dyn Samples,
@@ -129,7 +107,7 @@ pub fn evaluate(
     }
     let mut evaluation = Evaluation::default();
     let (mut not_numbers, mut among_five) = (0, 0);
-    let look = |values: &[Tensor], range: Range<usize>| ranks(values, range.start, &labels[range]);
+    let look = |output: &Tensor, range: Range<usize>| ranks(output, range.start, &labels[range]);
     evaluation.reads = each_batch(executable, samples, options, &look, &mut |range, (ranks, classes)| {
         evaluation.classes = classes;
         for (index, Rank { prediction, above }) in range.zip(ranks) {
@@ -150,8 +128,8 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
-/// Makes something of the outputs for a range of samples.
-type Look<'a, T> = dyn Fn(&[Tensor], Range<usize>) -> Result<T, NnError> + Sync + 'a;
+/// Makes something of the output for a range of samples.
+type Look<'a, T> = dyn Fn(&Tensor, Range<usize>) -> Result<T, NnError> + Sync + 'a;
 
 /// Runs samples through a network in batches, in parallel. `look` makes something of the outputs of a batch,
 /// `take` gets it in the order of the samples. Gives what reading each layer did.
@@ -163,11 +141,8 @@ pub(crate) fn each_batch<T: Send>(
     take: &mut dyn FnMut(Range<usize>, T) -> Result<(), NnError>,
 ) -> Result<Vec<ReadReport>, NnError> {
     let network = executable.network();
-    let feed = Feed::new(network, samples.shape())?;
-    if network.outputs().len() != 1 {
-        let found = network.outputs().len();
-        return Err(NnError::Evaluate(format!("it has {found} outputs: expected one")));
-    }
+    let feed = Feed::new(network, samples)?;
+    let output = output(network, options.output)?;
     let n = options.limit.unwrap_or(usize::MAX).min(samples.len());
     let batch = feed.batch(options.batch.max(1));
     // So much is read at once that every thread has some batches; memory does not grow with the set.
@@ -184,8 +159,9 @@ pub(crate) fn each_batch<T: Send>(
             .into_par_iter()
             .zip(&ranges)
             .map(|(input, range)| {
-                let (values, reads) = executable.forward(vec![input], range.start, range.len())?;
-                Ok((look(&values, range.clone())?, reads))
+                let (values, reads) = executable.forward(input, range.start, range.len())?;
+                let missing = || NnError::Evaluate("it has no output".to_owned());
+                Ok((look(values.get(output).ok_or_else(missing)?, range.clone())?, reads))
             })
             .collect();
         let mut done = first;
@@ -202,6 +178,23 @@ pub(crate) fn each_batch<T: Send>(
     Ok(all_reads)
 }
 
+/// The number of the output of this name, or of the only one.
+fn output(network: &Network, name: Option<&str>) -> Result<usize, NnError> {
+    let ports = network.outputs();
+    let found = match name {
+        None if ports.len() == 1 => Some(0),
+        None => None,
+        Some(name) => ports.iter().position(|port| port.name == name),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+        NnError::Evaluate(match name {
+            None => format!("it has the outputs {names:?}: expected one, or the name of one to look at"),
+            Some(name) => format!("it has no output `{name}`: expected one of {names:?}"),
+        })
+    })
+}
+
 /// Where a sample's label stands among its outputs.
 struct Rank {
     /// The index of the largest output; `None` where one is not a number.
@@ -211,10 +204,7 @@ struct Rank {
 }
 
 /// The rank of each sample, the first of which has this number, and how many outputs there are.
-fn ranks(values: &[Tensor], first: usize, labels: &[usize]) -> Result<(Vec<Rank>, usize), NnError> {
-    let Some(output) = values.first() else {
-        return Err(NnError::Evaluate("it has no output".to_owned()));
-    };
+fn ranks(output: &Tensor, first: usize, labels: &[usize]) -> Result<(Vec<Rank>, usize), NnError> {
     let (shape, samples) = (output.shape(), labels.len());
     let wrong = || {
         let found = format!("its output has shape {shape:?} for {samples} samples");
@@ -234,105 +224,4 @@ fn ranks(values: &[Tensor], first: usize, labels: &[usize]) -> Result<(Vec<Rank>
     };
     let ranks: Result<Vec<_>, _> = values.chunks_exact(classes).zip(labels).enumerate().map(rank).collect();
     Ok((ranks?, classes))
-}
-
-/// Elements that a batch has at most, if it is more than one sample: 4 MiB of f32.
-const BATCH_ELEMENTS: usize = 1 << 20;
-
-/// How samples become the input of a network.
-#[derive(Debug)]
-pub(crate) struct Feed {
-    name: String,
-    /// The shape of one sample as the network takes it.
-    shape: Vec<usize>,
-    /// The size of a batch, if the network takes only one.
-    fixed: Option<usize>,
-}
-
-impl Feed {
-    /// Checks that the network has one input, which takes such samples; axes of length 1 may be missing or
-    /// be there once more, and a flat sample takes the shape of the input.
-    pub(crate) fn new(network: &Network, sample: &[usize]) -> Result<Self, NnError> {
-        let [port] = network.inputs() else {
-            let list: Vec<&str> = network.inputs().iter().map(|port| port.name.as_str()).collect();
-            return Err(NnError::Evaluate(format!("it has the inputs {list:?}: expected one")));
-        };
-        let wrong = || NnError::Input {
-            name: port.name.clone(),
-            found: format!("samples of shape {sample:?}"),
-            expected: format!(
-                "{} of shape {}, the first axis being the batch",
-                port.element,
-                port.shape_text()
-            ),
-        };
-        if port.element != ElementType::F32 {
-            return Err(wrong());
-        }
-        let (shape, fixed) = fit(port, sample).ok_or_else(wrong)?;
-        Ok(Self { name: port.name.clone(), shape, fixed })
-    }
-
-    /// The size of batches if this one, at least 1, is wished for.
-    pub(crate) fn batch(&self, wished: usize) -> usize {
-        let size: usize = self.shape.iter().product();
-        self.fixed.unwrap_or(wished.min(BATCH_ELEMENTS / size.max(1)).max(1))
-    }
-
-    /// Samples as an input.
-    pub(crate) fn read(&self, samples: &mut dyn Samples, range: Range<usize>) -> Result<Tensor, NnError> {
-        if let Some(fixed) = self.fixed
-            && fixed != range.len()
-        {
-            return Err(NnError::Input {
-                name: self.name.clone(),
-                found: format!("a batch of {} samples at the end", range.len()),
-                expected: format!("{fixed}, the fixed size of its batches: choose a multiple of it"),
-            });
-        }
-        let (first, last) = (range.start, range.end.saturating_sub(1));
-        let error = |source| NnError::Samples { first, last, source };
-        let mut shape = vec![range.len()];
-        shape.extend_from_slice(&self.shape);
-        let mut values = filled(&shape, 0.0f32).map_err(|why| error(why.into()))?;
-        samples.read(first, &mut values).map_err(error)?;
-        if let Some(at) = values.iter().position(|x| !x.is_finite()) {
-            let size = (values.len() / range.len()).max(1);
-            let (sample, element, value) = (first + at / size, at % size, values[at]);
-            let why = format!("element {element} of sample {sample} is {value}: expected a finite number");
-            return Err(error(why.into()));
-        }
-        Tensor::new(&shape, values).map_err(|why| error(why.into()))
-    }
-}
-
-/// The shape of one sample as a port takes it, and the size of a batch if it is fixed.
-fn fit(port: &Port, sample: &[usize]) -> Option<(Vec<usize>, Option<usize>)> {
-    let Some(shape) = &port.shape else { return Some((sample.to_vec(), None)) };
-    let (batch, rest) = shape.split_first()?;
-    let fixed = match batch {
-        Dimension::Fixed(n) => Some(*n),
-        Dimension::Free(_) => None,
-    };
-    let same = |(dimension, &n): (&Dimension, &usize)| match dimension {
-        Dimension::Fixed(m) => *m == n,
-        Dimension::Free(_) => true,
-    };
-    if rest.len() == sample.len() && rest.iter().zip(sample).all(same) {
-        return Some((sample.to_vec(), fixed));
-    }
-    // Without axes of length 1 both must be the same, with no choice left.
-    let wanted: Option<Vec<usize>> = rest
-        .iter()
-        .map(|dimension| match dimension {
-            Dimension::Fixed(n) => Some(*n),
-            Dimension::Free(_) => None,
-        })
-        .collect();
-    let wanted = wanted?;
-    let long = |list: &[usize]| list.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
-    // A format of plain numbers, as a table has them, knows no axes.
-    let flat =
-        sample.len() == 1 && wanted.iter().try_fold(1usize, |n, &m| n.checked_mul(m)) == Some(sample[0]);
-    (flat || long(&wanted) == long(sample)).then_some((wanted, fixed))
 }

@@ -6,7 +6,7 @@ use memtorch_map::{Hardware, LayerInputs, MappedMatrix, ReadReport};
 use memtorch_utils::Stream;
 use rayon::prelude::*;
 
-use crate::evaluate::Feed;
+use crate::feed::Feed;
 use crate::run::{Kernel, Norms, Run};
 use crate::{Dimension, Layer, Network, NnError, Port, Samples, Tensor};
 
@@ -240,7 +240,7 @@ pub fn record_inputs(
     limit: usize,
 ) -> Result<Vec<LayerInputs>, NnError> {
     let network = &digital.network;
-    let feed = Feed::new(network, samples.shape())?;
+    let feed = Feed::new(network, samples)?;
     let inputs = RefCell::new(vec![LayerInputs::new(); network.layers().len()]);
     // One by one, so that the first samples can be told; a network of a fixed batch takes that.
     let step = feed.batch(1);
@@ -249,7 +249,7 @@ pub fn record_inputs(
         let input = feed.read(samples, first..(first + step).min(n))?;
         Run::new(network, &digital.kernels, digital.backend.as_ref())
             .record(first, &inputs)
-            .forward(network, vec![input])?;
+            .forward(network, input)?;
     }
     Ok(inputs.into_inner())
 }
@@ -272,7 +272,7 @@ pub fn relative_errors(
         return Err(NnError::Evaluate("two executables: expected both of one network".to_owned()));
     }
     let network = &digital.network;
-    let feed = Feed::new(network, samples.shape())?;
+    let feed = Feed::new(network, samples)?;
     let n = limit.min(samples.len());
     let mut norms = vec![Norms::default(); network.layers().len()];
     let step = feed.batch(n.max(1));
@@ -282,7 +282,7 @@ pub fn relative_errors(
         let run = Run::new(network, &digital.kernels, digital.backend.as_ref())
             .compare(&memristive.kernels, memristive.backend.as_ref())
             .on(first, count);
-        run.forward(network, vec![input])?;
+        run.forward(network, input)?;
         for (sum, part) in norms.iter_mut().zip(run.finish().1) {
             sum.difference += part.difference;
             sum.output += part.output;

@@ -13,6 +13,7 @@ mod builder;
 mod error;
 mod evaluate;
 mod executable;
+mod feed;
 mod folding;
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod half;
@@ -32,11 +33,13 @@ mod saved;
 #[cfg(feature = "safetensors")]
 mod state_dict;
 mod tensor;
+mod torch;
 
 pub use builder::{Attribute, NetworkBuilder, NodeDescription};
 pub use error::NnError;
-pub use evaluate::{EvaluateOptions, Evaluation, Samples, evaluate};
+pub use evaluate::{EvaluateOptions, Evaluation, evaluate};
 pub use executable::{Executable, LayerChoice, Outputs, record_inputs, relative_errors};
+pub use feed::Samples;
 pub use folding::{Folding, WeightSpread};
 pub use layer::Layer;
 pub use network::{Dimension, ElementType, ImportOptions, Inspection, Network, Port, Product, Unsupported};
@@ -45,6 +48,7 @@ pub use regression::{Regression, regression};
 #[cfg(feature = "save")]
 pub use saved::Saved;
 pub use tensor::{Data, Tensor};
+pub use torch::{Convolution, Recurrence};
 
 pub use memtorch_map::ndarray;
 

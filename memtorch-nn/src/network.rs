@@ -115,7 +115,7 @@ pub struct Unsupported {
     pub operator: String,
 }
 
-/// A product of two values that both vary: no weights, so no layer. It stays digital.
+/// A product that is no layer: it stays digital.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Product {
@@ -123,6 +123,8 @@ pub struct Product {
     pub node: String,
     /// Its operator.
     pub operator: String,
+    /// Why it is none.
+    pub reason: &'static str,
 }
 
 /// A model as it is, whether it can be run or not.
@@ -212,14 +214,20 @@ impl Network {
         &self.layers
     }
 
-    /// The products of two values that both vary, which stay digital, as in attention.
+    /// The products that are no layers, as that of two values which both vary in attention.
     pub fn products(&self) -> Vec<Product> {
         let is_layer = |step: &&Step| self.layers.iter().any(|layer| layer.nodes.contains(&step.node));
-        let steps = self.steps.iter().filter(|step| crate::build::is_linear(&step.operator_name));
-        let products = steps.filter(|step| !is_layer(step));
-        products
-            .map(|step| Product { node: step.node.clone(), operator: step.operator_name.clone() })
-            .collect()
+        let is_product = |step: &&Step| crate::build::is_linear(&step.operator_name) && step.inputs.len() > 1;
+        let product = |step: &Step| {
+            let constant = |value: &usize| self.constants[*value].is_some();
+            let reason = if step.inputs.iter().flatten().any(constant) {
+                "its constant is no single matrix for all of the input"
+            } else {
+                "both values vary"
+            };
+            Product { node: step.node.clone(), operator: step.operator_name.clone(), reason }
+        };
+        self.steps.iter().filter(is_product).filter(|step| !is_layer(step)).map(product).collect()
     }
 
     /// The inputs.

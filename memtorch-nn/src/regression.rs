@@ -38,9 +38,9 @@ pub fn regression(
         let found = targets.len();
         return Err(NnError::Evaluate(format!("{found} targets for {n} samples: expected as many for each")));
     }
-    let look = |values: &[Tensor], range: Range<usize>| -> Result<Vec<f32>, NnError> {
-        let shape = values.first().map(Tensor::shape).unwrap_or_default();
-        let found = values.first().and_then(Tensor::as_f32).filter(|y| y.len() == range.len() * each);
+    let look = |output: &Tensor, range: Range<usize>| -> Result<Vec<f32>, NnError> {
+        let shape = output.shape();
+        let found = output.as_f32().filter(|y| y.len() == range.len() * each);
         found.map(<[f32]>::to_vec).ok_or_else(|| {
             let found = format!("its output has shape {shape:?} for {} samples", range.len());
             NnError::Evaluate(format!("{found}: expected real numbers, {each} for each, as the targets have"))

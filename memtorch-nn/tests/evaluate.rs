@@ -9,7 +9,8 @@ use memtorch_crossbar::{FullScale, LinearConverter};
 use memtorch_map::Hardware;
 use memtorch_nn::{
     Attribute, Dimension, ElementType, EvaluateOptions, Evaluation, Executable, ImportOptions, LayerChoice,
-    Network, NetworkBuilder, NnError, NodeDescription, Port, Tensor, evaluate, regression, relative_errors,
+    Network, NetworkBuilder, NnError, NodeDescription, Port, Samples, Tensor, evaluate, regression,
+    relative_errors,
 };
 use memtorch_utils::Stream;
 
@@ -259,6 +260,96 @@ fn outputs_are_compared_with_real_numbers() {
     assert!(error.contains("5 targets for 3 samples"), "{error}");
     let error = regression(&executable, &mut images, &targets[..3], &options(1, 3)).unwrap_err().to_string();
     assert!(error.contains("1 for each"), "{error}");
+}
+
+/// Words and real numbers: `y = embedding[words] + x`, and the words themselves.
+#[test]
+fn samples_go_to_several_inputs_and_one_of_several_outputs_is_looked_at() {
+    struct Both {
+        words: Vec<f32>,
+        x: Images,
+    }
+    impl Samples for Both {
+        fn len(&self) -> usize {
+            self.words.len()
+        }
+        fn shape(&self) -> &[usize] {
+            &[1]
+        }
+        fn read(
+            &mut self,
+            first: usize,
+            values: &mut [f32],
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            values.copy_from_slice(&self.words[first..first + values.len()]);
+            Ok(())
+        }
+        fn others(&self) -> Vec<(&str, &[usize])> {
+            vec![("x", self.x.shape())]
+        }
+        fn read_other(
+            &mut self,
+            number: usize,
+            first: usize,
+            values: &mut [f32],
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            assert_eq!(number, 0);
+            self.x.read(first, values)
+        }
+    }
+    let mut builder = NetworkBuilder::new(17);
+    let port =
+        |name: &str, element, n| Port::new(name, element, &[Dimension::Free(None), Dimension::Fixed(n)]);
+    let table: Vec<f32> = (0..8).map(|i| i as f32).collect();
+    builder.input(port("x", ElementType::F32, 2)).input(port("words", ElementType::I64, 1));
+    builder.constant("table", Tensor::new(&[4, 2], table).unwrap());
+    builder.node(NodeDescription::new("Gather", &["table", "words"], &["e"]));
+    builder.node(NodeDescription::new("Flatten", &["e"], &["f"]));
+    builder.node(NodeDescription::new("Add", &["f", "x"], &["y"]));
+    builder.node(NodeDescription::new("Neg", &["y"], &["z"]));
+    builder.output(port("z", ElementType::F32, 2)).output(port("y", ElementType::F32, 2));
+    let network = Arc::new(builder.build(&ImportOptions::default()).unwrap());
+    let executable = Executable::digital(network, backend()).unwrap();
+    let both = |words: &[f32]| Both {
+        words: words.to_vec(),
+        x: Images::new(&[2], vec![0.5, 0.0, 0.0, 0.25, -1.0, 1.0]),
+    };
+    let targets = [6.5, 7.0, 0.0, 1.25, 3.0, 6.0];
+    let looked = |name| EvaluateOptions { output: Some(name), batch: 2, ..EvaluateOptions::default() };
+    let run = |words: &[f32], name| regression(&executable, &mut both(words), &targets, &looked(name));
+    assert_eq!(run(&[3.0, 0.0, 2.0], "y").unwrap().mean_absolute_error, 0.0);
+    assert!(run(&[3.0, 0.0, 2.0], "z").unwrap().mean_absolute_error > 1.0);
+    let error = |words: &[f32], name| run(words, name).unwrap_err().to_string();
+    assert!(error(&[3.0, 0.5, 2.0], "y").contains("sample 1 is 0.5: expected a whole number"));
+    assert!(error(&[3.0, 0.0, 2.0], "w").contains("no output `w`"));
+    let one = EvaluateOptions::default();
+    let ambiguous = regression(&executable, &mut both(&[0.0; 3]), &targets, &one).unwrap_err().to_string();
+    assert!(ambiguous.contains("[\"z\", \"y\"]"), "{ambiguous}");
+    let mut alone = Images::new(&[2], vec![0.0; 6]);
+    let missing = regression(&executable, &mut alone, &targets, &looked("y")).unwrap_err().to_string();
+    assert!(missing.contains("[\"x\", \"words\"]"), "{missing}");
+}
+
+/// Two networks that differ in an attribute only are two networks.
+#[test]
+fn a_saved_network_belongs_to_one_with_its_attributes() {
+    let build = |alpha: f32, opset: i64| {
+        let mut builder = NetworkBuilder::new(opset);
+        let port =
+            |name: &str| Port::new(name, ElementType::F32, &[Dimension::Free(None), Dimension::Fixed(2)]);
+        builder.input(port("x")).output(port("y"));
+        builder.constant("w", Tensor::new(&[2, 2], vec![1.0, 2.0, 3.0, 4.0]).unwrap());
+        let leaky = NodeDescription::new("LeakyRelu", &["h"], &["y"]);
+        builder.node(NodeDescription::new("MatMul", &["x", "w"], &["h"]));
+        builder.node(leaky.attribute("alpha", Attribute::Real(alpha)));
+        Arc::new(builder.build(&ImportOptions::default()).unwrap())
+    };
+    let saved = memtorch_nn::Saved::new(&patched(&build(0.1, 17), &coarse(8))).unwrap();
+    saved.check(&build(0.1, 17)).unwrap();
+    for other in [build(0.2, 17), build(0.1, 16)] {
+        let error = saved.check(&other).unwrap_err().to_string();
+        assert!(error.contains("fingerprint") && error.contains("nodes differ"), "{error}");
+    }
 }
 
 /// examples/xor.safetensors was written by safetensors' own Python package from a PyTorch state dict.

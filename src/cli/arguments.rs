@@ -63,10 +63,10 @@ pub(crate) struct Compute {
 pub(crate) struct Run {
     /// Experiment file (.toml), or a network (.onnx) with --images and --labels
     pub(crate) input: PathBuf,
-    /// Test images, where the input is a network: IDX (.gz or not), .npy or .csv
+    /// Test images, where the input is a network: IDX (.gz or not), .npy, .npz, .csv, or CIFAR-10 (.bin, .tar.gz)
     #[arg(long, value_name = "FILE")]
     pub(crate) images: Option<PathBuf>,
-    /// Labels of the test images
+    /// Labels of the test images, where those do not carry them
     #[arg(long, value_name = "FILE")]
     pub(crate) labels: Option<PathBuf>,
     /// Folder for results.json, layers.csv, experiment.toml and run.json

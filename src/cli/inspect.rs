@@ -15,8 +15,8 @@ use crate::{Error, Registry};
 #[derive(serde::Serialize)]
 struct Inspected {
     layers: Vec<LayerRow>,
-    /// Products of two values that vary.
-    digital_products: Vec<NodeRow>,
+    /// Products that are no layers.
+    digital_products: Vec<ProductRow>,
     unsupported: Vec<NodeRow>,
 }
 
@@ -48,6 +48,13 @@ struct PlanRow {
 }
 
 #[derive(serde::Serialize)]
+struct ProductRow {
+    node: String,
+    operator: String,
+    reason: &'static str,
+}
+
+#[derive(serde::Serialize)]
 struct NodeRow {
     node: String,
     operator: String,
@@ -66,7 +73,8 @@ pub(crate) fn execute(arguments: &Inspect, registry: &Registry) -> Result<(), Er
         None => uniform(arguments, &inspection, registry)?,
     };
     let products = inspection.products.iter();
-    let products = products.map(|p| NodeRow { node: p.node.clone(), operator: p.operator.clone() });
+    let products =
+        products.map(|p| ProductRow { node: p.node.clone(), operator: p.operator.clone(), reason: p.reason });
     let unsupported = inspection.unsupported.iter();
     let unsupported = unsupported.map(|n| NodeRow { node: n.node.clone(), operator: n.operator.clone() });
     let inspected =
@@ -230,14 +238,18 @@ fn human(inspected: &Inspected, inspection: &Inspection, arguments: &Inspect) ->
         "{} layers, {tiles} tiles for each array, {devices} devices\n",
         inspected.layers.len()
     ));
-    let mut list = |what: &str, nodes: &[NodeRow]| {
-        if !nodes.is_empty() {
-            text.push_str(&format!("\n{what}:\n"));
-            nodes.iter().for_each(|n| text.push_str(&format!("  {} (node {})\n", n.operator, n.node)));
-        }
-    };
-    list("Products of two values that vary, which stay digital", &inspected.digital_products);
-    list("Operators that are not supported, so that the network cannot be run", &inspected.unsupported);
+    if !inspected.digital_products.is_empty() {
+        text.push_str("\nProducts which stay digital:\n");
+    }
+    for ProductRow { node, operator, reason } in &inspected.digital_products {
+        text.push_str(&format!("  {operator} (node {node}): {reason}\n"));
+    }
+    if !inspected.unsupported.is_empty() {
+        text.push_str("\nOperators that are not supported, so that the network cannot be run:\n");
+    }
+    for NodeRow { node, operator } in &inspected.unsupported {
+        text.push_str(&format!("  {operator} (node {node})\n"));
+    }
     text
 }
 

@@ -97,11 +97,10 @@ fn document(arguments: &Run) -> Result<(Document, Option<String>), Error> {
     document.table.insert("model", Value::Table(model));
     let mut data = Table::new();
     if let Some(images) = &arguments.images {
-        let kind = match images.extension().and_then(|extension| extension.to_str()) {
-            Some("npy") => "npy",
-            Some("csv") => "csv",
-            _ => "idx",
-        };
+        let name = images.to_string_lossy();
+        let kinds =
+            [(".npy", "npy"), (".npz", "npz"), (".csv", "csv"), (".bin", "cifar10"), (".tar.gz", "cifar10")];
+        let kind = kinds.iter().find(|(end, _)| name.ends_with(end)).map_or("idx", |(_, kind)| kind);
         data.insert("kind", Value::Text(kind.to_owned()));
         data.insert("images", text(images));
     }

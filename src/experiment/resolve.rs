@@ -170,6 +170,11 @@ impl Experiment {
         Ok((self.folder.join(onnx), model.get("fold_batch_norm") == Some(&Value::Bool(true))))
     }
 
+    /// The output that is compared with the labels; none for the only one.
+    pub fn output(&self) -> Option<&str> {
+        self.model.as_ref()?.get("output")?.as_text()
+    }
+
     /// The data set that the network is tested with.
     ///
     /// # Errors

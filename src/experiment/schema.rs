@@ -39,6 +39,12 @@ pub const MODEL: &[Field] = &[
         Default::Bool(false),
         "merge batch normalisation into the layer before it, which widens the range of weights",
     ),
+    Field::new(
+        "output",
+        Kind::Text,
+        Default::Absent,
+        "output that is compared with the labels; absent: the only one",
+    ),
 ];
 
 /// The key of `[device]` that is not a parameter of the model.

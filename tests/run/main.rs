@@ -2,13 +2,15 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod ports;
 mod regression;
 mod saving;
 
 use common::{experiment, file, memtorch, memtorch_in};
 use memtorch::utils::config::{Table, Value};
 use memtorch::utils::datasets::DataSet;
-use memtorch::utils::npy::NpyArray;
+use memtorch::utils::npy::{NpyArray, NpyData};
+use memtorch::utils::npz::NpzWriter;
 
 const HARDWARE: &str = "\
 [device]
@@ -239,6 +241,16 @@ fn a_network_alone_runs_with_images_and_labels() {
     ])
     .done();
     assert!(ran.stdout.contains("VTEAM") && ran.stdout.contains("of 100 right"), "{}", ran.stdout);
+    // The kind of the data is known by the name of their file.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.npz");
+    NpzWriter::write(&path, |npz| {
+        npz.array("x", &NpyArray::from_f32(&[4, 784], vec![0.5; 4 * 784]))?;
+        npz.array("y", &NpyArray { shape: vec![4], data: NpyData::I64(vec![0, 1, 2, 3]) })
+    })
+    .unwrap();
+    let ran = memtorch(&["run", "models/fmnist-mlp.onnx", "--images", path.to_str().unwrap()]).done();
+    assert!(ran.stdout.contains("of 4 right"), "{}", ran.stdout);
 }
 
 #[test]

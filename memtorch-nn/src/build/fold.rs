@@ -11,7 +11,7 @@ const MOST_FOLDED: usize = 1 << 28;
 
 /// Operators whose nodes become layers if their weights never change.
 pub(crate) fn is_linear(operator: &str) -> bool {
-    matches!(operator, "Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "RNN" | "LSTM" | "GRU")
+    matches!(operator, "Conv" | "ConvTranspose" | "Einsum" | "Gemm" | "MatMul" | "RNN" | "LSTM" | "GRU")
 }
 
 /// Makes the operators of all nodes but those that become layers, and runs what never changes. Gives back

@@ -1,6 +1,7 @@
 //! Nodes whose weights never change: they run through the kernel of a layer.
 
 mod conv;
+mod einsum;
 mod gemm;
 mod matmul;
 mod recurrent;
@@ -78,6 +79,7 @@ pub(crate) fn make<'a>(
     let parts = Parts { attributes: Attributes::new(&description.attributes), constants, values };
     let linear = match description.operator.as_str() {
         "Conv" => conv::make(&parts, found),
+        "Einsum" => einsum::make(&parts, found),
         "Gemm" => gemm::make(&parts, found),
         "MatMul" => matmul::make(&parts, found),
         "ConvTranspose" => transposed::make(&parts, found),

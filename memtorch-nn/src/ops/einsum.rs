@@ -14,38 +14,47 @@ struct Einsum {
 pub(super) fn make(name: &str, making: &Making<'_>) -> Option<Made> {
     (name == "Einsum").then(|| {
         let equation = making.attributes.text_maybe("equation")?.ok_or("attribute equation is missing")?;
-        let text: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
-        if text.contains("...") {
-            return Err(Refusal::Unsupported("with an ellipsis".to_owned()));
-        }
-        let wrong = || Refusal::Wrong(format!("equation {equation:?}: expected letters, as in `ij,jk->ik`"));
-        let (left, right) = match text.split_once("->") {
-            Some((left, right)) => (left.to_owned(), Some(right.to_owned())),
-            None => (text.clone(), None),
-        };
-        let letters = |term: &str| -> Result<Vec<char>, Refusal> {
-            let list: Vec<char> = term.chars().collect();
-            if list.iter().all(char::is_ascii_alphabetic) { Ok(list) } else { Err(wrong()) }
-        };
-        let inputs = left.split(',').map(letters).collect::<Result<Vec<_>, _>>()?;
-        let output = match right {
-            Some(right) => letters(&right)?,
-            // Without a right side: the letters that stand once, by the alphabet.
-            None => {
-                let mut all: Vec<char> = inputs.concat();
-                all.sort_unstable();
-                let once = |c: &&char| all.iter().filter(|d| d == c).count() == 1;
-                all.iter().filter(once).copied().collect()
-            }
-        };
-        let mut sorted = output.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        if sorted.len() != output.len() || output.iter().any(|c| !inputs.concat().contains(c)) {
-            return Err(wrong());
-        }
+        let (inputs, output) = parse(equation)?;
         Ok(Box::new(Einsum { inputs, output }) as Box<dyn Operator>)
     })
+}
+
+/// The letters of each input and of the output.
+///
+/// # Errors
+/// What is no equation; one with an ellipsis.
+pub(crate) fn parse(equation: &str) -> Result<(Vec<Vec<char>>, Vec<char>), Refusal> {
+    let text: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
+    if text.contains("...") {
+        return Err(Refusal::Unsupported("with an ellipsis".to_owned()));
+    }
+    let wrong = || Refusal::Wrong(format!("equation {equation:?}: expected letters, as in `ij,jk->ik`"));
+    let (left, right) = match text.split_once("->") {
+        Some((left, right)) => (left.to_owned(), Some(right.to_owned())),
+        None => (text.clone(), None),
+    };
+    let letters = |term: &str| -> Result<Vec<char>, Refusal> {
+        let list: Vec<char> = term.chars().collect();
+        if list.iter().all(char::is_ascii_alphabetic) { Ok(list) } else { Err(wrong()) }
+    };
+    let inputs = left.split(',').map(letters).collect::<Result<Vec<_>, _>>()?;
+    let output = match right {
+        Some(right) => letters(&right)?,
+        // Without a right side: the letters that stand once, by the alphabet.
+        None => {
+            let mut all: Vec<char> = inputs.concat();
+            all.sort_unstable();
+            let once = |c: &&char| all.iter().filter(|d| d == c).count() == 1;
+            all.iter().filter(once).copied().collect()
+        }
+    };
+    let mut sorted = output.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != output.len() || output.iter().any(|c| !inputs.concat().contains(c)) {
+        return Err(wrong());
+    }
+    Ok((inputs, output))
 }
 
 impl Operator for Einsum {

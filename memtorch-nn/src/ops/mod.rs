@@ -3,7 +3,7 @@
 mod binary;
 mod broadcast;
 mod constant;
-mod einsum;
+pub(crate) mod einsum;
 mod gather;
 mod indexing;
 mod joining;

@@ -5,6 +5,7 @@
 mod common;
 mod products;
 mod recurrent;
+mod torch;
 mod windows;
 
 use std::sync::Arc;

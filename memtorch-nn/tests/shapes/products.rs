@@ -129,3 +129,56 @@ fn gemm_transposes_scales_and_adds() {
         compare(&ran, 0, &[m, n], &expected, &(m, k, n, turn_a, turn_b, c_shape));
     }
 }
+
+#[test]
+fn einsum_with_one_constant_matrix_is_a_layer_in_every_order_of_its_letters() {
+    let mut without_layer = 0;
+    for round in 0..200 {
+        let mut rng = Stream::root(8, round).at([0, 0, 0]);
+        // Letters of the input only, summed over, of the weights only; sometimes one that all three have.
+        let counts = [
+            below(&mut rng, 3),
+            1 + below(&mut rng, 2),
+            below(&mut rng, 3),
+            usize::from(below(&mut rng, 5) == 0),
+        ];
+        let mut letters = 'a'..='z';
+        let [free, summed, columns, shared] = counts.map(|n| letters.by_ref().take(n).collect::<Vec<char>>());
+        let all = [&free[..], &summed, &columns, &shared].concat();
+        let sizes: Vec<usize> = all.iter().map(|_| 1 + below(&mut rng, 5)).collect();
+        let mut mixed = |lists: &[&[char]]| {
+            let mut list = lists.concat();
+            (1..list.len()).for_each(|i| list.swap(i, below(&mut rng, i + 1)));
+            list
+        };
+        let x_term = mixed(&[&free, &summed, &shared]);
+        let w_term = mixed(&[&summed, &columns, &shared]);
+        let y_term = mixed(&[&free, &columns, &shared]);
+        let size = |c: char| sizes[all.iter().position(|d| *d == c).unwrap()];
+        let shape = |term: &[char]| term.iter().map(|c| size(*c)).collect::<Vec<usize>>();
+        let (x, w) = (random(&mut rng, &shape(&x_term)), random(&mut rng, &shape(&w_term)));
+        let mut expected = vec![0.0; shape(&y_term).iter().product()];
+        let (xv, wv) = (real(&x), real(&w));
+        for index in 0..sizes.iter().product() {
+            let at = crate::coordinates(index, &sizes);
+            let flat = |term: &[char]| {
+                term.iter().fold(0, |flat, c| flat * size(*c) + at[all.iter().position(|d| d == c).unwrap()])
+            };
+            expected[flat(&y_term)] += xv[flat(&x_term)] * wv[flat(&w_term)];
+        }
+        let text = |term: &[char]| term.iter().collect::<String>();
+        let first = below(&mut rng, 2) == 0;
+        let (equation, inputs) = if first {
+            (format!("{},{}->{}", text(&w_term), text(&x_term), text(&y_term)), ["w", "x"])
+        } else {
+            (format!("{},{}->{}", text(&x_term), text(&w_term), text(&y_term)), ["x", "w"])
+        };
+        let node = NodeDescription::new("Einsum", &inputs, &["y"])
+            .attribute("equation", Attribute::Text(equation.clone()));
+        let ran = run(node, &["y"], &x, &[("w", &w)]);
+        assert_eq!(ran.layers, usize::from(shared.is_empty()), "{equation}");
+        without_layer += usize::from(!shared.is_empty());
+        compare(&ran, 0, &shape(&y_term), &expected, &(equation, sizes));
+    }
+    assert!((20..80).contains(&without_layer), "{without_layer}");
+}

@@ -59,6 +59,12 @@ pub const FIELDS: &[Field] = &[
         "array of the labels in an npz file; absent: labels, y_test, test_labels or y",
     ),
     Field::new(
+        "inputs",
+        Kind::Any,
+        Default::Absent,
+        "arrays of an npz file for the other inputs of a network, which takes them as they are: { name = \"array\" }",
+    ),
+    Field::new(
         "targets",
         Kind::Integer,
         Default::Absent,
@@ -145,11 +151,20 @@ pub enum Targets {
     },
 }
 
+/// Values that go with the samples, for another input of a network.
+#[derive(Debug)]
+struct Other {
+    input: String,
+    shape: Vec<usize>,
+    source: Mutex<Box<dyn Source>>,
+}
+
 /// Samples with labels.
 #[derive(Debug)]
 pub struct DataSet {
     source: Mutex<Box<dyn Source>>,
     shape: Vec<usize>,
+    others: Vec<Other>,
     targets: Targets,
     len: usize,
     labels_file: PathBuf,
@@ -161,13 +176,21 @@ pub struct DataSet {
 impl Clone for DataSet {
     /// The same set, which reads its files independently.
     fn clone(&self) -> Self {
-        let source = match self.source.lock() {
-            Ok(source) => source.again(),
-            Err(poisoned) => poisoned.get_ref().again(),
+        let again = |source: &Mutex<Box<dyn Source>>| {
+            Mutex::new(match source.lock() {
+                Ok(source) => source.again(),
+                Err(poisoned) => poisoned.get_ref().again(),
+            })
+        };
+        let other = |other: &Other| Other {
+            input: other.input.clone(),
+            shape: other.shape.clone(),
+            source: again(&other.source),
         };
         Self {
-            source: Mutex::new(source),
+            source: again(&self.source),
             shape: self.shape.clone(),
+            others: self.others.iter().map(other).collect(),
             targets: self.targets.clone(),
             labels_file: self.labels_file.clone(),
             normalise: self.normalise.clone(),
@@ -226,6 +249,7 @@ impl DataSet {
                 ));
             }
         };
+        let others = others(table, kind, &images)?;
         let Samples { source, reals, shape, targets } = samples;
         let len = match &targets {
             Targets::Classes(list) => list.len(),
@@ -237,6 +261,14 @@ impl DataSet {
                 what: "no samples: expected at least one".to_owned(),
             });
         }
+        if let Some((other, count)) = others.iter().find(|(_, count)| *count != len) {
+            let what = format!(
+                "{count} samples for the input `{}`: expected {len}, one for each label",
+                other.input
+            );
+            return Err(DataError::Format { file: images, what });
+        }
+        let others = others.into_iter().map(|(other, _)| other).collect();
         let scale =
             table.get("scale").and_then(Value::as_real).unwrap_or(if reals { 1.0 } else { 1.0 / 255.0 });
         if scale == 0.0 || !scale.is_finite() {
@@ -245,7 +277,8 @@ impl DataSet {
         let channels = if shape.len() == 3 { shape[0] } else { 1 };
         let normalise = normalisation(table, channels)?;
         let source = Mutex::new(source);
-        Ok(Self { source, shape, targets, len, labels_file: labels.unwrap_or(images), scale, normalise })
+        let labels_file = labels.unwrap_or(images);
+        Ok(Self { source, shape, others, targets, len, labels_file, scale, normalise })
     }
 
     /// How many samples there are.
@@ -266,6 +299,11 @@ impl DataSet {
     /// Numbers in one sample.
     pub fn sample_len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// The other inputs of a network for which there are values, by name, and the shape of one sample of each.
+    pub fn others(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.others.iter().map(|other| (other.input.as_str(), other.shape.as_slice()))
     }
 
     /// What the outputs for the samples should be.
@@ -309,11 +347,7 @@ impl DataSet {
         let length = self.sample_len();
         assert!(range.end <= self.len, "samples {range:?} of {}", self.len);
         assert_eq!(output.len(), range.len() * length, "room for the samples of {range:?}");
-        let raw = match self.source.lock() {
-            Ok(mut source) => source.read(range)?,
-            // A source is sound whenever it is not in use.
-            Err(mut poisoned) => poisoned.get_mut().read(range)?,
-        };
+        let raw = raw(&self.source, range)?;
         let channels = self.normalise.len().max(1);
         let (mean, std): (Vec<f64>, Vec<f64>) = if self.normalise.is_empty() {
             (vec![0.0], vec![1.0])
@@ -338,6 +372,58 @@ impl DataSet {
         }
         Ok(())
     }
+
+    /// As [`DataSet::read`], for one of [`DataSet::others`], whose values are what they are in the file.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// As there; a number for which there is none.
+    pub fn read_other(
+        &self,
+        number: usize,
+        range: Range<usize>,
+        output: &mut [f32],
+    ) -> Result<(), DataError> {
+        let other = &self.others[number];
+        let length = other.shape.iter().product::<usize>();
+        assert!(range.end <= self.len, "samples {range:?} of {}", self.len);
+        assert_eq!(output.len(), range.len() * length, "room for the samples of {range:?}");
+        match raw(&other.source, range)? {
+            Raw::Bytes(bytes) => output.iter_mut().zip(bytes).for_each(|(y, byte)| *y = f32::from(byte)),
+            Raw::Reals(reals) => output.copy_from_slice(&reals),
+        }
+        Ok(())
+    }
+}
+
+fn raw(source: &Mutex<Box<dyn Source>>, range: Range<usize>) -> Result<Raw, DataError> {
+    match source.lock() {
+        Ok(mut source) => source.read(range),
+        // A source is sound whenever it is not in use.
+        Err(mut poisoned) => poisoned.get_mut().read(range),
+    }
+}
+
+/// The arrays for other inputs of a network, and how many samples each has.
+fn others(table: &Table, kind: &str, file: &Path) -> Result<Vec<(Other, usize)>, DataError> {
+    let Some(inputs) = table.get("inputs") else { return Ok(Vec::new()) };
+    let wrong = |value: &Value, expected: &str| DataError::Setting {
+        key: "inputs",
+        value: value.to_string(),
+        expected: expected.to_owned(),
+    };
+    let names = inputs.as_table().ok_or_else(|| wrong(inputs, "{ name = \"array\" }"))?;
+    if kind != "npz" {
+        return Err(wrong(inputs, "no such key: it is for the kind npz"));
+    }
+    let other = |(input, array): (&str, &Value)| {
+        let array = array.as_text().ok_or_else(|| wrong(array, "the name of an array"))?;
+        let numpy::Values { source, shape, count, .. } = numpy::read_array(file, array)?;
+        Ok((Other { input: input.to_owned(), shape, source: Mutex::new(source) }, count))
+    };
+    names.iter().map(other).collect()
 }
 
 /// Mean and deviation of each channel.

@@ -16,6 +16,27 @@ pub(super) fn read(images: &Path, labels: &Path) -> Result<Samples, DataError> {
     samples_of(samples, labels, classes.map_err(|error| failed(labels, error))?)
 }
 
+/// An array of an archive, whose first axis is the sample.
+pub(super) fn read_array(path: &Path, name: &str) -> Result<Values, DataError> {
+    let fail = |error| failed(path, error);
+    let mut npz = Npz::open(path).map_err(fail)?;
+    values_of(&member(&mut npz, path, name).map_err(fail)?)
+}
+
+/// The bytes of an array of an archive.
+fn member(npz: &mut Npz, path: &Path, name: &str) -> Result<Stream, NpyError> {
+    let member = npz.member(&format!("{name}.npy"))?.clone();
+    let start = npz.start(&member)?;
+    // Once from front to back, so that a damaged member is known now.
+    npz.verify(&member)?;
+    let packing = if member.deflated {
+        Packing::Deflate { start, packed: member.packed }
+    } else {
+        Packing::Plain(start)
+    };
+    Ok(Stream::packed(path, packing).limited(member.size))
+}
+
 /// Names that the arrays of a file commonly have.
 const NAMES: [(&str, &str); 6] = [
     ("images", "labels"),
@@ -47,16 +68,7 @@ pub(super) fn read_archive(
         }
     };
     let classes = npz.array(labels).map_err(fail)?;
-    let member = npz.member(&format!("{images}.npy")).map_err(fail)?.clone();
-    let start = npz.start(&member).map_err(fail)?;
-    // Once from front to back, so that a damaged member is known now.
-    npz.verify(&member).map_err(fail)?;
-    let packing = if member.deflated {
-        Packing::Deflate { start, packed: member.packed }
-    } else {
-        Packing::Plain(start)
-    };
-    let stream = Stream::packed(path, packing).limited(member.size);
+    let stream = member(&mut npz, path, images).map_err(fail)?;
     samples_of(stream, path, classes)
 }
 
@@ -68,6 +80,22 @@ fn failed(path: &Path, error: NpyError) -> DataError {
 }
 
 fn samples_of(stream: Stream, labels: &Path, classes: NpyArray) -> Result<Samples, DataError> {
+    let Values { source, reals, shape, count } = values_of(&stream)?;
+    let targets = targets(labels, classes, count)?;
+    Ok(Samples { source, reals, shape, targets })
+}
+
+/// The values of an array, sample by sample.
+pub(super) struct Values {
+    pub(super) source: Box<dyn Source>,
+    /// Whether they are real numbers rather than bytes.
+    reals: bool,
+    /// Shape of one sample.
+    pub(super) shape: Vec<usize>,
+    pub(super) count: usize,
+}
+
+fn values_of(stream: &Stream) -> Result<Values, DataError> {
     let head = stream.head(MOST_HEADER)?;
     let (header, length) = Header::read(&head).map_err(|what| stream.wrong(what))?;
     let Header { shape, element, .. } = &header;
@@ -87,7 +115,6 @@ fn samples_of(stream: Stream, labels: &Path, classes: NpyArray) -> Result<Sample
         seen += data.len();
         Ok(())
     })?;
-    let targets = targets(labels, classes, *count)?;
     let bytes = *element == Element::U8;
     let sample = match sizes {
         [] => vec![1],
@@ -106,7 +133,7 @@ fn samples_of(stream: Stream, labels: &Path, classes: NpyArray) -> Result<Sample
         let size = elements * element.size();
         Box::new(Records { parts: vec![(body, *count)], size, skipped: 0, element: *element })
     };
-    Ok(Samples { source, reals: !bytes, shape: sample, targets })
+    Ok(Values { source, reals: !bytes, shape: sample, count: *count })
 }
 
 /// Whole numbers are classes, real numbers are what a network's output is compared with.

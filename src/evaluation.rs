@@ -117,21 +117,6 @@ impl Workload {
         self.samples
     }
 
-    /// Checks that samples have classes, without which there is no accuracy.
-    ///
-    /// # Errors
-    /// Real numbers as targets.
-    pub fn check_classes(&self, what: &str) -> Result<(), Error> {
-        match self.set.targets() {
-            Targets::Classes(_) => Ok(()),
-            _ => {
-                let expected =
-                    format!("classes: {what} compares accuracies (`memtorch run` tells the errors)");
-                Err(Error::argument("the targets of [data]", "real numbers", expected))
-            }
-        }
-    }
-
     /// Runs the network digitally.
     ///
     /// # Errors

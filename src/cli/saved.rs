@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use memtorch_nn::{Executable, ImportOptions, Network, NnError, Saved};
+use memtorch_utils::config::{Table, Value};
 
 use super::context;
 use crate::experiment::{Document, Experiment};
@@ -50,7 +51,9 @@ pub(crate) fn read(path: &Path, model: Option<&Path>, registry: &Registry) -> Re
     let lacks = |what: &str| fail(NnError::Saved { path: path.to_owned(), what: what.to_owned() });
     let text = saved.attachment(EXPERIMENT).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let text = text.ok_or_else(|| lacks("no experiment.toml in it: expected what `run --save` writes"))?;
-    let experiment = Experiment::resolve(Document::parse(text, path)?, registry)?;
+    let mut document = Document::parse(text, path)?;
+    document.table = without_files(&document.table);
+    let experiment = Experiment::resolve(document, registry)?;
     let fold_batch_norm = experiment.network()?.1;
     let network = match (model, saved.attachment(NETWORK)) {
         (Some(model), _) => context::import(model, fold_batch_norm)?,
@@ -63,4 +66,19 @@ pub(crate) fn read(path: &Path, model: Option<&Path>, registry: &Registry) -> Re
     };
     saved.check(&network).map_err(fail)?;
     Ok(Loaded { saved, network: Arc::new(network), experiment })
+}
+
+/// The experiment without the files of its steps: what those said is in the state, and they may be gone.
+fn without_files(table: &Table) -> Table {
+    let inner = |value: &Value| match value {
+        Value::Table(table) => Value::Table(without_files(table)),
+        other => other.clone(),
+    };
+    let value = |value: &Value| match value {
+        Value::List(list) => Value::List(list.iter().map(inner).collect()),
+        other => inner(other),
+    };
+    let is_step = table.get("kind").is_some();
+    let kept = table.iter().filter(|(key, _)| !(is_step && *key == "file"));
+    kept.map(|(key, part)| (key.to_owned(), value(part))).collect()
 }

@@ -89,7 +89,7 @@ fn a_network_of_several_inputs_and_outputs_is_run_kept_and_loaded() {
         ("data.inputs={other=\"rows\"}", &["no input `other`", "image", "table"]),
         ("data.inputs={}", &["[\"image\", \"table\"]", "expected samples for each"]),
         ("data.inputs=3", &["inputs", "expected { name"]),
-        ("data.kind=npy", &["inputs", "npz"]),
+        ("data.kind=npy", &["no such key", "npz"]),
     ] {
         let ran = run(&["--set", setting]);
         assert_eq!(ran.code, 1, "{setting}");

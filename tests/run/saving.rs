@@ -42,9 +42,10 @@ impl Samples for Ramps {
     }
 }
 
-/// Programs a network, keeps it, and runs what was kept: the same outputs, bit for bit.
+/// Programs a network, keeps it, and runs what was kept on an input of this shape: the same outputs, bit for bit.
 #[track_caller]
-fn is_kept(network: &str, sample: &[usize], hardware: &str) {
+fn is_kept(network: &str, input: &[usize], hardware: &str) {
+    let sample = &input[1..];
     let registry = memtorch::Registry::with_defaults();
     let model = file(&format!("memtorch-nn/tests/networks/{network}.onnx"));
     let resolve = |text: &str| {
@@ -61,7 +62,7 @@ fn is_kept(network: &str, sample: &[usize], hardware: &str) {
         experiment.plan(net.layers(), &registry).unwrap().iter().map(|plan| plan.choice()).collect()
     };
     let digital = Executable::digital(net.clone(), backend.clone()).unwrap();
-    let mut samples = Ramps { shape: sample.to_vec(), count: 8 };
+    let mut samples = Ramps { shape: sample.to_vec(), count: 12 };
     let inputs = record_inputs(&digital, &mut samples, 8).unwrap();
     let stream = experiment.stream();
     let programmed =
@@ -74,9 +75,9 @@ fn is_kept(network: &str, sample: &[usize], hardware: &str) {
     let again = resolve(&experiment.to_toml(&registry).unwrap()).unwrap_or_else(wrong);
     let restored = Saved::read(&kept).unwrap().restore(net.clone(), choices(&again), again.stream(), backend);
     let restored = restored.unwrap_or_else(|error| panic!("{hardware}: {error}"));
-    let mut values = vec![0.0; 2 * sample.iter().product::<usize>()];
+    let mut values = vec![0.0; input.iter().product()];
     samples.read(3, &mut values).unwrap();
-    let x = Tensor::new(&[&[2], sample].concat(), values).unwrap();
+    let x = Tensor::new(input, values).unwrap();
     let bits = |executable: &Executable| -> Vec<u32> {
         let y = executable.run(&[(&net.inputs()[0].name, x.clone())]).unwrap().values.remove(0).1;
         y.as_f32().unwrap().iter().map(|y| y.to_bits()).collect()
@@ -112,7 +113,7 @@ fn every_scheme_is_kept_bit_for_bit() {
                 "{VARIATION}[crossbar]\ntile = [32, 16]\n{scheme}\n[adc]\nbits = 6\nread = \"{read}\"\n\
                  [[nonideality]]\nkind = \"stuck\"\nlrs = 0.01\nunformed = 0.01\nunformed_resistance = 1e6\n"
             );
-            is_kept("mobilenetv3.ts", &[3, 20, 20], &hardware);
+            is_kept("mobilenetv3.ts", &[2, 3, 20, 20], &hardware);
         }
     }
 }
@@ -136,7 +137,7 @@ fn every_range_of_a_converter_is_kept_bit_for_bit() {
                 "[adc]\n{adc}\n{rest}[crossbar]\ntile = [16, 16]\nremapping = \"both\"\n\
                 [[nonideality]]\nkind = \"stuck\"\nhrs = 0.05\n"
             );
-            is_kept("ecg.ts", &[2, 64], &hardware);
+            is_kept("ecg.ts", &[3, 2, 64], &hardware);
         }
     }
 }
@@ -167,12 +168,12 @@ fn noise_bent_devices_and_age_are_kept_bit_for_bit() {
             "{NOISE}{DRIFT}[crossbar]\ntile = [16, 16]\nsource_resistance = 20.0\nline_resistance = 2.0\ntransistor_resistance = 1e3\n"
         ),
     ] {
-        is_kept("ecg.ts", &[2, 64], &hardware);
+        is_kept("ecg.ts", &[3, 2, 64], &hardware);
     }
     // A step of a recurrent layer reads noise of its own; pulses leave devices where they leave them.
-    is_kept("speech.ts", &[1, 20, 12], &format!("{NOISE}{DRIFT}"));
+    is_kept("speech.ts", &[2, 1, 20, 12], &format!("{NOISE}{DRIFT}"));
     let pulses = "[program]\nmethod = \"pulses\"\nmax_pulses = 5\n[layers.\"*\"]\npatch = false\n[layers.fc]\npatch = true\n";
-    is_kept("ecg.ts", &[2, 64], &format!("{NOISE}{VARIATION}{pulses}"));
+    is_kept("ecg.ts", &[3, 2, 64], &format!("{NOISE}{VARIATION}{pulses}"));
 }
 
 /// The saved network gets the samples right that the run which saved it got right, noise and all.
@@ -204,6 +205,33 @@ fn a_loaded_network_repeats_the_run_that_saved_it() {
         counts.iter().map(|((label, class), n)| format!("memristive,{label},{class},{n}\n")).collect();
     let confusion = std::fs::read_to_string(folder.path().join("out/confusion.csv")).unwrap();
     assert!(confusion.ends_with(&expected), "{confusion}\n{expected}");
+}
+
+/// Network, images and faults may be gone when it is run again.
+#[test]
+fn a_saved_network_needs_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::copy(file("models/fmnist-lenet5.onnx"), at("m.onnx")).unwrap();
+    let faults = NpyData::U8((0..840).map(|i| [0, 0, 1, 0, 2][i % 5]).collect());
+    NpyArray { shape: vec![84, 10], data: faults }.write(at("faults.npy")).unwrap();
+    let hardware = "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[layers.\"*\"]\npatch = false\n[layers.fc3]\n\
+        patch = true\n[[layers.fc3.nonideality]]\nkind = \"stuck\"\nfile = \"faults.npy\"\n";
+    let text = experiment("lenet5", hardware).replace(&file("models/fmnist-lenet5.onnx"), "m.onnx");
+    run(folder.path(), &text, "out", &["--save", "n.npz", "--limit", "4"]);
+    let values = (0..2 * 784).map(|i| (i % 97) as f32 / 97.0).collect();
+    NpyArray::from_f32(&[2, 1, 28, 28], values).write(at("x.npy")).unwrap();
+    let infer = |more: &[&str]| {
+        let arguments = [&["infer", "--input", "x.npy", "--out", "y.npy"], more].concat();
+        memtorch_in(folder.path(), &arguments).done();
+        std::fs::read(at("y.npy")).unwrap()
+    };
+    let programmed = infer(&["m.onnx", "--experiment", "e.toml"]);
+    assert_ne!(programmed, infer(&["m.onnx"]));
+    for name in ["m.onnx", "faults.npy", "e.toml"] {
+        std::fs::remove_file(at(name)).unwrap();
+    }
+    assert_eq!(infer(&["--load", "n.npz"]), programmed);
 }
 
 /// Devices that differ, that are stuck and never formed, one layer digital: all of it is in the file.

@@ -192,12 +192,12 @@ fn recurrent_layers_are_what_their_equations_give_step_by_step() {
             };
             let weights =
                 Weights { w: of(&w, true), r: of(&r, true), b: of(&b, s.has_bias), p: of(&p, s.peepholes) };
-            for sample in 0..s.batch {
+            for (sample, &length) in lengths.iter().enumerate() {
                 let state = at(direction, sample)..at(direction, sample) + n;
                 let begin = |v: &[f64]| if s.has_state { v[state.clone()].to_vec() } else { vec![0.0; n] };
                 let (mut h, mut c) = (begin(&hv), begin(&cv));
-                for step in 0..lengths[sample] {
-                    let time = if s.is_reverse(direction) { lengths[sample] - 1 - step } else { step };
+                for step in 0..length {
+                    let time = if s.is_reverse(direction) { length - 1 - step } else { step };
                     let line = if s.batch_first { sample * s.steps + time } else { time * s.batch + sample };
                     s.step(&weights, &xv[line * s.inputs..][..s.inputs], &mut h, &mut c);
                     let line = if s.batch_first {

@@ -314,9 +314,16 @@ class CrossbarLayer:
         self.cfg = cfg
         self.groups, self.rows, self.columns = weights.shape
         arrays, gain = conductances(weights.astype(F64), cfg)
+        self.aged, self.bend = 1.0, None
         for entry in cfg["nonideality"]:
-            assert entry["kind"] == "states", "only deterministic non-idealities are simulated"
-            arrays = [finite_states(g, entry, cfg) for g in arrays]
+            if entry["kind"] == "states":
+                arrays = [finite_states(g, entry, cfg) for g in arrays]
+            elif entry["kind"] == "nonlinear":
+                assert entry["method"] == "sinh" and self.bend is None
+                self.bend = entry["b"]
+            else:
+                assert entry["kind"] == "drift", "only deterministic non-idealities are simulated"
+        self.weights = weights
         self.together = groups_on_a_tile(weights.shape, cfg["crossbar"]) if cfg["crossbar"]["group_packing"] == "block-diagonal" else 1
         zero = 1.0 / cfg["r_off"]
         if cfg["crossbar"]["scheme"] in ("single-column", "offset-column"):
@@ -334,12 +341,36 @@ class CrossbarLayer:
             for c in range(0, self.columns, self.tile[1] - spare)
             for r in range(0, self.rows, self.tile[0])
         ]
-        self.operands = [self.operands_of_tile([g[:, r, c] for g in arrays]) for r, c in self.tiles]
+        self.arrays = arrays
+        self.pack()
         self.codes = self.clipped = 0
         self.near = 0
         self.full_scales = None
         self.tile_gains = [F32(1)] * len(self.tiles)
         self.constant = F32(0)
+
+    def pack(self):
+        self.operands = [self.operands_of_tile([g[:, r, c] for g in self.arrays]) for r, c in self.tiles]
+
+    def age(self, seen):
+        """Drift, after tuning: conductances fall with a power of time; then perhaps one factor on the gain."""
+        drifts = [entry for entry in self.cfg["nonideality"] if entry["kind"] == "drift"]
+        if not drifts:
+            return
+        for entry in drifts:
+            self.aged *= (entry["time"] / entry.get("t0", 1.0)) ** -entry["nu"]
+        self.pack()
+        if not any(entry.get("compensation", False) for entry in drifts):
+            return
+        product = square = 0.0
+        for samples, vectors, owner in seen:
+            v, s = self.volts(samples)
+            found = self.outputs(vectors(v), s, owner, np.zeros(len(s), int)).astype(F64)
+            ideal = vectors(samples).astype(F64) @ self.weights.astype(F64)
+            product += (found * ideal).sum()
+            square += (found * found).sum()
+        self.codes = self.clipped = 0
+        self.gain = self.gain * (product / square)
 
     def effective(self, g):
         """Conductances `[groups, rows, columns]` of a used block as its terminals see them."""
@@ -374,7 +405,7 @@ class CrossbarLayer:
             for entry in entries:
                 column = finite_states(column, entry, self.cfg)
             arrays = [np.concatenate([g, column], axis=2) for g in arrays]
-        arrays = [self.effective(g) for g in arrays]
+        arrays = [self.effective(g * self.aged) for g in arrays]
         listed = []
         for array, (kind, *which), weight in terms(xbar):
             g = arrays[array]
@@ -409,6 +440,10 @@ class CrossbarLayer:
 
     def cycles(self, volts):
         """What word lines see one cycle after the other, and the weight of each cycle's result."""
+        if self.bend is not None:
+            # i = g sinh(b v) / b: a product with a function of the voltage.
+            assert not self.cfg["input"]["serial"]
+            volts = (np.sinh(self.bend * volts.astype(F64)) / self.bend).astype(F32)
         if not self.cfg["input"]["serial"]:
             return [(None, volts)]
         bits, v_max = self.cfg["input"]["bits"], F32(self.cfg["input"]["max_voltage"])

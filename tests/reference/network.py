@@ -73,6 +73,9 @@ def settings_of_layer(experiment, short, node):
     assert not needs_data or tables["adc"]["calibration"] == "data", "random inputs are not simulated"
     assert tables["adc"]["range_fit"] == "percentile"
     assert tables["tune"]["samples"] == 0 or tables["tune"]["inputs"] == "data", "random inputs are not simulated"
+    again = any(entry.get("compensation", False) for entry in entries)
+    assert not again or tables["tune"]["inputs"] == "data", "random inputs are not simulated"
+    assert not again or tables["crossbar"]["group_packing"] == "separate"
     return tables
 
 
@@ -177,6 +180,9 @@ class Network:
             layer.calibrate(self.recorded(counts[1])[short])
         if counts[0]:
             layer.tune(self.recorded(counts[0])[short], weights)
+        again = any(entry.get("compensation", False) for entry in cfg["nonideality"])
+        # As many as tuning takes unless it says otherwise.
+        layer.age(self.recorded(counts[0] or 8)[short] if again else None)
 
     def recorded(self, count):
         fold = {"model": {"fold_batch_norm": self.experiment.get("model", {}).get("fold_batch_norm", False)}}

@@ -13,7 +13,8 @@ gives logits that memtorch must reproduce. `crossbar.py` has the physics,
 
 Needs numpy and onnx. Deterministic settings only: nothing here draws a random
 number, so what is measured is measured on data (`tune.samples = 0`, or
-`tune.inputs = "data"`) and the only entry of `[[nonideality]]` is `states`.
+`tune.inputs = "data"`) and the entries of `[[nonideality]]` are `states`, `drift` with
+one exponent, and `nonlinear` with a hyperbolic sine.
 """
 
 import argparse

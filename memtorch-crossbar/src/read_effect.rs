@@ -34,6 +34,16 @@ pub trait ReadLaw: Debug + Send + Sync {
     /// The function `f_k` of voltages in volt; 0 at 0 V. The first function is near the voltage itself in size.
     fn function(&self, _k: usize, _volts: &[f32], _values: &mut [f32]) {}
 
+    /// All functions `f_k` of voltages in volt, in their order.
+    fn functions(&self, volts: &[f32]) -> Vec<Vec<f32>> {
+        let one = |k| {
+            let mut values = vec![0.0; volts.len()];
+            self.function(k, volts, &mut values);
+            values
+        };
+        (0..self.products()).map(one).collect()
+    }
+
     /// The coefficient `c_k` of every device, from the conductances of all devices of the array (siemens).
     fn coefficients(&self, _k: usize, conductances: &[f64]) -> Vec<f64> {
         conductances.to_vec()

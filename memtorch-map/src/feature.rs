@@ -19,6 +19,30 @@ pub(crate) enum Power {
     Square,
 }
 
+/// The values of several features. All functions of a law that follow each other are computed together.
+pub(crate) fn all(features: &[Feature], volts: &[f32]) -> Vec<Vec<f32>> {
+    let mut values = Vec::with_capacity(features.len());
+    while let Some(feature) = features.get(values.len()) {
+        match &feature.law {
+            Some((law, 0)) if feature.power == Power::One && is_whole(&features[values.len()..], law) => {
+                values.extend(law.functions(volts));
+            }
+            _ => values.push(feature.of(volts)),
+        }
+    }
+    values
+}
+
+/// Whether a list begins with all functions of a law in their order.
+fn is_whole(features: &[Feature], law: &Arc<dyn ReadLaw>) -> bool {
+    let count = law.products();
+    let is = |(k, feature): (usize, &Feature)| {
+        let own = feature.law.as_ref().is_some_and(|(other, at)| *at == k && Arc::ptr_eq(other, law));
+        own && feature.power == Power::One
+    };
+    features.len() >= count && features.iter().take(count).enumerate().all(is)
+}
+
 impl Feature {
     /// The voltage itself.
     pub(crate) const VOLTAGE: Self = Self { law: None, power: Power::One };

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod calibrate;
+mod cause;
 mod error;
 mod explicit;
 mod feature;
@@ -19,8 +20,10 @@ mod remap;
 mod report;
 mod scheme;
 mod sliced;
+mod stacked;
 mod tune;
 
+pub use cause::Cause;
 pub use error::MapError;
 pub use hardware::{
     Adc, Arrays, CalibratedRange, Calibration, Entry, GroupPacking, Hardware, InputScale, InputStage,

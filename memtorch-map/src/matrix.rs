@@ -298,6 +298,9 @@ impl MappedMatrix {
                         let product = Product { input, converter, accumulate };
                         self.backend.multiply(operand, &product, target).map_err(MapError::from)
                     }
+                    Currents::Stacked(stacked) => {
+                        stacked.read(volts, converter, accumulate, &*self.backend, target)
+                    }
                     Currents::Explicit(explicit) => {
                         explicit.read(volts, at, converter, accumulate, &*self.backend, target)
                     }

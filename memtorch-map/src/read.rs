@@ -13,6 +13,7 @@ use crate::hardware::{Hardware, ReadMode};
 use crate::placement::Placement;
 use crate::remap::Arrangement;
 use crate::scheme::Minus;
+use crate::stacked::Stacked;
 
 /// One conversion of a read, and what becomes of its result.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct Read {
 pub(crate) enum Currents {
     /// A function of the voltages times a matrix.
     Product(Feature, Operand),
+    /// A sum of such products.
+    Stacked(Stacked),
     /// Partial sums one by one.
     Explicit(Explicit),
 }
@@ -200,6 +203,13 @@ impl Pack<'_> {
                 let devices = read_out(matrix, self.placement, references);
                 let values: Vec<f32> = devices.into_iter().map(|g| g as f32).collect();
                 Currents::Product(feature.clone(), self.backend.pack(&layout, &values)?)
+            }
+            [_, ..] if others.is_empty() && noises.is_empty() => {
+                let read_out = |(feature, matrix): (Feature, Vec<f64>)| {
+                    (feature, read_out(&matrix, self.placement, references))
+                };
+                let products: Vec<_> = products.into_iter().map(read_out).collect();
+                Currents::Stacked(Stacked::new(layout, &products, self.backend)?)
             }
             _ => {
                 let subtracted = references == References::Subtracted;

@@ -103,7 +103,7 @@ impl PatchGeometry {
     }
 
     /// Gathers the elements of an image under the kernel at one position, all groups in order; zeros outside.
-    pub fn patch(&self, image: &[f32], position: usize, vector: &mut [f32]) {
+    pub fn patch<T: Copy + Default>(&self, image: &[T], position: usize, vector: &mut [T]) {
         let [_, oh, ow] = self.output;
         let at = [position / (oh * ow), position / ow % oh, position % ow];
         let [id, ih, iw] = self.input;
@@ -120,7 +120,7 @@ impl PatchGeometry {
                     for w in 0..kw {
                         let value = match (source(0, d), source(1, h), source(2, w)) {
                             (Some(z), Some(y), Some(x)) => image[((channel * id + z) * ih + y) * iw + x],
-                            _ => 0.0,
+                            _ => T::default(),
                         };
                         if let Some(slot) = slots.next() {
                             *slot = value;

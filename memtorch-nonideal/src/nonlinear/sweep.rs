@@ -123,9 +123,15 @@ impl SweepTable {
     /// between the last two.
     fn between(&self, voltage: f64) -> (usize, f64) {
         let last = self.shapes[0].len() - 1;
-        let place = voltage / self.amplitude * last as f64;
+        let place = voltage * (last as f64 / self.amplitude);
         let point = (place as usize).min(last - 1);
         (point, place - point as f64)
+    }
+
+    /// A function between the points beside a voltage, with the voltage's sign: it is odd.
+    fn odd(right: &[f64], (point, part): (usize, f64), v: f32) -> f32 {
+        let (a, b) = (right[point], right[point + 1]);
+        (f64::from(v.signum()) * (a + part * (b - a))) as f32
     }
 }
 
@@ -204,11 +210,20 @@ impl ReadLaw for SweepLaw {
             return;
         };
         for (value, v) in values.iter_mut().zip(volts) {
-            let (point, part) = self.table.between(f64::from(v.abs()));
-            let (a, b) = (right[point], right[point + 1]);
-            // Odd: the table's sign for positive voltages.
-            *value = (v.signum() as f64 * (a + part * (b - a))) as f32;
+            *value = SweepTable::odd(right, self.table.between(f64::from(v.abs())), *v);
         }
+    }
+
+    fn functions(&self, volts: &[f32]) -> Vec<Vec<f32>> {
+        let places: Vec<(usize, f64)> =
+            volts.iter().map(|v| self.table.between(f64::from(v.abs()))).collect();
+        let mut values: Vec<Vec<f32>> = Vec::with_capacity(self.products());
+        for right in &self.table.factors.right {
+            let pairs = places.iter().zip(volts);
+            values.push(pairs.map(|(place, v)| SweepTable::odd(right, *place, *v)).collect());
+        }
+        values.resize(self.products(), vec![0.0; volts.len()]);
+        values
     }
 
     fn coefficients(&self, k: usize, conductances: &[f64]) -> Vec<f64> {

@@ -22,6 +22,13 @@ pub(crate) const ENTRY: NonIdealityEntry = NonIdealityEntry {
             .unit("S")
             .range(0.0, f64::INFINITY),
         Field::new(
+            "lognormal",
+            Kind::Real,
+            Default::Absent,
+            "standard deviation of the natural logarithm of the conductance, instead",
+        )
+        .range(0.0, f64::INFINITY),
+        Field::new(
             "table",
             Kind::Any,
             Default::Absent,
@@ -34,8 +41,8 @@ pub(crate) const ENTRY: NonIdealityEntry = NonIdealityEntry {
 
 /// What is written misses its target: `g + N(0, sigma(g))`, clipped to the device's own bounds.
 ///
-/// With both a relative and an absolute deviation, `sigma(g)^2 = (relative g)^2 + absolute^2`. Devices that
-/// cannot be written stay what they are.
+/// With both a relative and an absolute deviation, `sigma(g)^2 = (relative g)^2 + absolute^2`. Or lognormal:
+/// `g exp(sigma_ln z)`, z standard normal, clipped likewise. Devices that cannot be written stay what they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProgrammingError {
     deviation: Deviation,
@@ -49,6 +56,8 @@ enum Deviation {
     },
     /// By ascending conductance.
     Table(Vec<(f64, f64)>),
+    /// Of the natural logarithm.
+    Lognormal(f64),
 }
 
 impl ProgrammingError {
@@ -87,7 +96,26 @@ impl ProgrammingError {
         Ok(Self { deviation: Deviation::Table(points) })
     }
 
-    /// The standard deviation at a conductance, both in siemens.
+    /// What is written is the conductance times `exp(sigma_ln z)`, z standard normal.
+    ///
+    /// # Errors
+    /// A number that is negative or not finite.
+    pub fn lognormal(sigma_ln: f64) -> Result<Self, ConfigError> {
+        if !(sigma_ln >= 0.0 && sigma_ln.is_finite()) {
+            return Err(ConfigError::value("lognormal", sigma_ln, "a number of at least 0"));
+        }
+        Ok(Self { deviation: Deviation::Lognormal(sigma_ln) })
+    }
+
+    /// What is written where `conductance` (siemens) is meant, for a standard normal number.
+    fn written(&self, conductance: f64, normal: f64) -> f64 {
+        match self.deviation {
+            Deviation::Lognormal(sigma_ln) => conductance * (sigma_ln * normal).exp(),
+            _ => conductance + self.deviation(conductance) * normal,
+        }
+    }
+
+    /// The standard deviation of what is written at a conductance, before it is clipped, both in siemens.
     pub fn deviation(&self, conductance: f64) -> f64 {
         match &self.deviation {
             Deviation::Parts { relative, absolute } => {
@@ -100,6 +128,10 @@ impl ProgrammingError {
                 let ((g0, s0), (g1, s1)) = (points[below], points[above.min(last)]);
                 if g1 > g0 { s0 + (s1 - s0) * ((conductance - g0) / (g1 - g0)) } else { s1 }
             }
+            Deviation::Lognormal(sigma_ln) => {
+                let square = sigma_ln * sigma_ln;
+                conductance * (square.exp_m1() * square.exp()).sqrt()
+            }
         }
     }
 }
@@ -107,16 +139,26 @@ impl ProgrammingError {
 fn build(table: &Table) -> Result<Arc<dyn NonIdeality>, ConfigError> {
     let real = |key| table.get(key).and_then(Value::as_real);
     let (relative, absolute) = (real("relative"), real("absolute"));
-    let step = match table.get("table") {
-        Some(value) if relative.is_some() || absolute.is_some() => {
-            return Err(ConfigError::value("table", value, "no table beside relative or absolute"));
+    let normal = relative.is_some() || absolute.is_some();
+    let step = match (table.get("table"), real("lognormal")) {
+        (Some(value), lognormal) if normal || lognormal.is_some() => {
+            return Err(ConfigError::value(
+                "table",
+                value,
+                "no table beside relative, absolute or lognormal",
+            ));
         }
-        Some(value) => ProgrammingError::table(points(value)?)?,
-        None if relative.is_none() && absolute.is_none() => {
-            let expected = "relative, absolute or table".to_owned();
+        (Some(value), _) => ProgrammingError::table(points(value)?)?,
+        (None, Some(sigma_ln)) if normal => {
+            let expected = "no lognormal beside relative or absolute";
+            return Err(ConfigError::value("lognormal", sigma_ln, expected));
+        }
+        (None, Some(sigma_ln)) => ProgrammingError::lognormal(sigma_ln)?,
+        (None, None) if !normal => {
+            let expected = "relative, absolute, lognormal or table".to_owned();
             return Err(ConfigError::Missing { key: "relative".to_owned(), expected });
         }
-        None => ProgrammingError::new(relative.unwrap_or(0.0), absolute.unwrap_or(0.0))?,
+        (None, None) => ProgrammingError::new(relative.unwrap_or(0.0), absolute.unwrap_or(0.0))?,
     };
     Ok(Arc::new(step))
 }
@@ -144,7 +186,7 @@ impl NonIdeality for ProgrammingError {
     fn change(&self) -> Option<Change<'_>> {
         match self.deviation {
             Deviation::Parts { relative, absolute } => Some(Change::Missed { relative, absolute }),
-            Deviation::Table(_) => None,
+            Deviation::Table(_) | Deviation::Lognormal(_) => None,
         }
     }
 
@@ -152,7 +194,7 @@ impl NonIdeality for ProgrammingError {
         let mut places = Places::new(*array.layout());
         Ok(miss(array, |device, conductance| {
             let [normal, _] = stream.normals(places.at(device), 0);
-            conductance + self.deviation(conductance) * normal
+            self.written(conductance, normal)
         }))
     }
 

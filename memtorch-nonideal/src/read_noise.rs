@@ -139,6 +139,19 @@ fn build(table: &Table) -> Result<Arc<dyn NonIdeality>, ConfigError> {
         let expected = "relative, absolute, thermal, shot or telegraph".to_owned();
         return Err(ConfigError::Missing { key: "relative".to_owned(), expected });
     }
+    for (key, owner, there) in [
+        ("temperature", "thermal = true", thermal),
+        ("telegraph_high", "telegraph", telegraph.is_some()),
+        ("telegraph_devices", "telegraph", telegraph.is_some()),
+    ] {
+        let default =
+            ENTRY.fields.iter().find(|field| field.name == key).and_then(|field| field.default.value());
+        if let (Some(value), false) = (table.get(key), there)
+            && Some(value) != default.as_ref()
+        {
+            return Err(ConfigError::value(key, value, format!("no such key without {owner}")));
+        }
+    }
     let mut noise = ReadNoise::new(relative.unwrap_or(0.0), absolute.unwrap_or(0.0))?;
     match real("bandwidth") {
         None if thermal || shot => {

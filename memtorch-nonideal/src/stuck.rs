@@ -248,7 +248,11 @@ impl NonIdeality for Stuck {
         least(rest, first_unformed);
         take(&rest[first_unformed..], Mask::Unformed(self.unformed_resistance));
         array.add_masks(&masks)?;
-        Ok(counted([lrs, hrs, unformed]))
+        let report = counted([lrs, hrs, unformed]);
+        Ok(match self.unformed_resistance {
+            Some(_) if shares[2] == 0.0 => report.warn("unformed_resistance changes nothing: unformed is 0"),
+            _ => report,
+        })
     }
 }
 

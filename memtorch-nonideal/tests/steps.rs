@@ -1,8 +1,12 @@
 //! Each step against a small computation of its own.
 
+mod common;
+
+use common::{follows, normal_cdf};
 use memtorch_crossbar::{Array, Layout, Mask, NonIdeality, TileShape};
 use memtorch_devices::{DeviceSpec, Distribution, Stream, models};
 use memtorch_nonideal::{Clustering, DeviceToDevice, ENTRIES, FaultMap, Spacing, States, Stuck};
+use memtorch_utils::Shape;
 use memtorch_utils::config::{self, Table, Value};
 
 const R_ON: f64 = 1.4e4;
@@ -246,19 +250,75 @@ fn states_leave_stuck_devices_alone_and_count_them() {
     assert_eq!(left.value, 100.0);
 }
 
+/// 1e5 draws of each distribution, as parameters of devices. The bounds of `r_on < r_off` are far away.
+#[test]
+fn parameters_follow_their_distributions() {
+    let draws = |shape| -> Vec<f64> {
+        let mut array = array(1, 400, 250);
+        let distribution = Distribution::new(shape, f64::NEG_INFINITY, f64::INFINITY).unwrap();
+        let step = DeviceToDevice::parameters(vec![("r_on".to_owned(), distribution)]);
+        step.apply(&mut array, Stream::root(4, 0)).unwrap();
+        let r_on = array.devices().parameter("r_on").unwrap();
+        (0..100_000).map(|device| r_on.get(device)).collect()
+    };
+    let r = R_ON;
+    follows(draws(Shape::Normal { mean: r, std: 0.1 * r }), |x| normal_cdf((x - r) / (0.1 * r)));
+    follows(draws(Shape::Lognormal { median: r, sigma_ln: 0.4 }), |x| normal_cdf((x / r).ln() / 0.4));
+    follows(draws(Shape::Uniform { low: r, high: 3.0 * r }), |x| ((x - r) / (2.0 * r)).clamp(0.0, 1.0));
+    // Of shape 3: 1 - exp(-x) (1 + x + x^2 / 2).
+    follows(draws(Shape::Gamma { shape: 3.0, scale: r }), |x| {
+        let x = x / r;
+        1.0 - (-x).exp() * (1.0 + x + 0.5 * x * x)
+    });
+    follows(draws(Shape::Weibull { shape: 1.7, scale: r }), |x| 1.0 - (-(x / r).powf(1.7)).exp());
+}
+
 #[test]
 fn sigma_draws_around_the_resistances_of_the_model_in_use() {
     // Fault 6 of the published tool: the means were always the model's defaults (50 and 1000 ohm here).
-    let mut array = array(1, 100, 100);
+    let mut array = array(1, 400, 250);
     DeviceToDevice::sigma(500.0).unwrap().apply(&mut array, Stream::root(2, 0)).unwrap();
     for (name, mean, sigma) in [("r_on", R_ON, 500.0), ("r_off", R_OFF, 1000.0)] {
-        let values: Vec<f64> = (0..10_000).map(|d| array.devices().parameter(name).unwrap().get(d)).collect();
-        let m = values.iter().sum::<f64>() / 1e4;
-        let s = (values.iter().map(|x| (x - m).powi(2)).sum::<f64>() / 1e4).sqrt();
-        // Five standard errors of the mean and of the deviation.
-        assert!((m - mean).abs() < 5.0 * sigma / 100.0, "{name} {m}");
-        assert!((s - sigma).abs() < 5.0 * sigma / 141.0, "{name} {s}");
+        let parameter = array.devices().parameter(name).unwrap();
+        let values = (0..100_000).map(|device| parameter.get(device)).collect();
+        follows(values, |x| normal_cdf((x - mean) / sigma));
     }
+}
+
+/// Chi-square of 1e5 stuck devices over the hundred parts of an array, and over its kinds of lines.
+#[test]
+fn stuck_devices_are_as_likely_anywhere() {
+    let (rows, columns) = (1000, 1000);
+    let mut array = array(1, rows, columns);
+    Stuck::new(0.05, 0.05, 0.0).unwrap().apply(&mut array, Stream::root(8, 0)).unwrap();
+    let places: Vec<[u32; 3]> =
+        array.masks().iter().map(|(device, _)| array.layout().place(*device)).collect();
+    assert_eq!(places.len(), 100_000);
+    let test = |parts: Vec<(usize, usize)>| {
+        // Drawn without putting back: the variance is 0.9 of a binomial's.
+        let chi_square: f64 = parts
+            .iter()
+            .map(|(found, devices)| {
+                let expected = *devices as f64 * 0.1;
+                (*found as f64 - expected).powi(2) / (0.9 * expected)
+            })
+            .sum();
+        // Its mean and deviation are n - 1 and sqrt(2 (n - 1)); five and a half of them.
+        let freedom = (parts.len() - 1) as f64;
+        assert!((chi_square - freedom).abs() < 5.5 * (2.0 * freedom).sqrt(), "{chi_square} of {freedom}");
+    };
+    let by = |part: &dyn Fn(usize) -> usize, count: usize| {
+        let mut parts = vec![(0, 0); count];
+        for device in 0..rows * columns {
+            parts[part(device)].1 += 1;
+        }
+        array.masks().iter().for_each(|(device, _)| parts[part(*device)].0 += 1);
+        parts
+    };
+    test(by(&|device| device / 10_000, 100));
+    test(by(&|device| array.layout().place(device)[1] as usize, 16));
+    test(by(&|device| array.layout().place(device)[2] as usize, 7));
+    test(by(&|device| device % 64, 64));
 }
 
 #[test]

@@ -140,6 +140,11 @@ fn wrong_configurations_are_named() {
         ("retention", vec![time.clone(), ("lrs", table(&[("q", p(4))]))], "`lrs.q`"),
         ("retention", vec![time.clone(), ("hrs", Value::Real(1.0))], "`hrs` = 1"),
         ("retention", vec![time, sudden, ("lrs", table(&[("p", p(4))]))], "`lrs.stable_resistance`"),
+        (
+            "endurance",
+            vec![cycles.clone(), ("lrs", table(&[("p", p(4)), ("stable_resistance", Value::Real(1e4))]))],
+            "mode = \"gradual\"",
+        ),
         ("endurance", vec![cycles, ("temperature", Value::Real(0.0))], "`temperature` = 0"),
     ] {
         let error = build(kind, entries).unwrap_err().to_string();

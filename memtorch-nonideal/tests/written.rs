@@ -33,6 +33,20 @@ fn errors_of_programming_are_normal_with_the_stated_deviation() {
 }
 
 #[test]
+fn lognormal_errors_have_the_stated_deviation_of_the_logarithm() {
+    let mut array = programmed(400, 250, |_| 1e-5);
+    let step = ProgrammingError::lognormal(0.3).unwrap();
+    let report = step.apply(&mut array, Stream::root(11, 0)).unwrap();
+    // The lower bound, 2e-6 S, lies 5.4 deviations away, the upper 6.5.
+    assert_eq!(effect(&report, "clipped"), 0.0);
+    let found: Vec<f64> = array.conductances().iter().map(|g| (g / 1e-5).ln() / 0.3).collect();
+    follows(found, normal_cdf);
+    // exp(sigma^2 / 2) sqrt(exp(sigma^2) - 1) of the median.
+    let deviation = (0.045f64).exp() * (0.09f64.exp() - 1.0).sqrt() * 1e-5;
+    assert!((step.deviation(1e-5) - deviation).abs() < 1e-12 * deviation);
+}
+
+#[test]
 fn errors_at_neighbouring_devices_and_arrays_are_not_correlated() {
     let errors = |label: u64| -> Vec<f64> {
         let mut array = middle();
@@ -225,8 +239,10 @@ fn wrong_configurations_are_named() {
     let nu = Value::Table(Table::from_iter([("uniform", Value::Table(uniform))]));
     build("drift", vec![("nu", nu), ("time", real(10.0)), ("compensation", Value::Bool(true))]).unwrap();
     for (kind, entries, text) in [
-        ("programming-error", vec![], "relative, absolute or table"),
+        ("programming-error", vec![], "relative, absolute, lognormal or table"),
         ("programming-error", vec![("relative", real(-1.0))], "`relative` = -1"),
+        ("programming-error", vec![("relative", real(0.1)), ("lognormal", real(0.1))], "no lognormal beside"),
+        ("programming-error", vec![("lognormal", real(-0.1))], "`lognormal` = -0.1"),
         ("programming-error", vec![("relative", real(0.1)), ("table", table)], "no table beside"),
         ("programming-error", vec![("table", Value::List(vec![list(&[1.0])]))], "[conductance, deviation]"),
         ("cycle-to-cycle", vec![], "missing key `sigma`"),

@@ -158,6 +158,16 @@ fn build(table: &Table) -> Result<Arc<dyn NonIdeality>, ConfigError> {
             return Err(ConfigError::value(key, value, expected));
         }
     }
+    for key in ["points", "states"] {
+        let default =
+            ENTRY.fields.iter().find(|field| field.name == key).and_then(|field| field.default.value());
+        if let (Some(value), true) = (table.get(key), method != "sweep")
+            && Some(value) != default.as_ref()
+        {
+            let expected = format!("no such key with method = \"{method}\": it belongs to \"sweep\"");
+            return Err(ConfigError::value(key, value, expected));
+        }
+    }
     let method = match method {
         "sinh" => Method::Sinh { b: needed("b", "how fast currents grow, in 1/V")? },
         "sweep" => Method::Sweep(SweepSettings {

@@ -8,18 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use memtorch_crossbar::ArrayBackend;
-use memtorch_map::LayerInputs;
+use memtorch_map::{Cause, Hardware, LayerInputs};
 use memtorch_nn::{
-    EvaluateOptions, Executable, Folding, ImportOptions, Layer, Network, NnError, Samples, evaluate,
-    record_inputs, relative_errors,
+    EvaluateOptions, Executable, Folding, ImportOptions, Layer, LayerChoice, Network, NnError, Samples,
+    evaluate, record_inputs, relative_errors,
 };
 use memtorch_utils::config::ConfigError;
 use memtorch_utils::datasets::{DataError, DataSet, Targets};
 use memtorch_utils::files::FileError;
 
 use crate::Error;
-use crate::experiment::{Experiment, LayerPlan};
-use crate::report::{Found, RunReport, layer_reports};
+use crate::experiment::{self, Experiment, LayerPlan};
+use crate::report::{CauseError, Explanation, Found, RunReport, layer_reports};
 
 /// Samples over which the error of each layer is measured.
 const ERROR_SAMPLES: usize = 32;
@@ -56,6 +56,10 @@ pub struct Programmed {
     executable: Executable,
     seed: u64,
     seconds: f64,
+    /// For each layer; empty where nobody asked.
+    explanations: Vec<Option<Explanation>>,
+    /// What a person should know of the experiment.
+    warnings: Vec<String>,
 }
 
 impl Programmed {
@@ -133,10 +137,79 @@ impl Workload {
         let clock = Instant::now();
         let choices = plans.iter().map(LayerPlan::choice).collect();
         let inputs = self.inputs(calibrating(plans))?;
+        let executable = self.executable(experiment, choices, &inputs)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        let explanations =
+            if experiment.explain { self.explain(experiment, plans, &executable)? } else { Vec::new() };
+        let warnings = experiment::warnings(plans);
+        Ok(Programmed { executable, seed: experiment.seed, seconds, explanations, warnings })
+    }
+
+    fn executable(
+        &self,
+        experiment: &Experiment,
+        choices: Vec<LayerChoice>,
+        inputs: &[LayerInputs],
+    ) -> Result<Executable, Error> {
         let (network, backend) = (self.network.clone(), self.backend.clone());
-        let executable = Executable::with_inputs(network, choices, experiment.stream(), backend, &inputs)
-            .map_err(|error| experiment.locate(error, &self.path, self.layers()))?;
-        Ok(Programmed { executable, seed: experiment.seed, seconds: clock.elapsed().as_secs_f64() })
+        Executable::with_inputs(network, choices, experiment.stream(), backend, inputs)
+            .map_err(|error| experiment.locate(error, &self.path, self.layers()))
+    }
+
+    /// How much of the error of each layer each cause makes, alone and missing. Layers get the inputs of the digital
+    /// network, so that none sees what the others do wrong.
+    fn explain(
+        &self,
+        experiment: &Experiment,
+        plans: &[LayerPlan],
+        all: &Executable,
+    ) -> Result<Vec<Option<Explanation>>, Error> {
+        let hardware = |plan: &LayerPlan| plan.hardware.as_ref().map(|made| made.hardware.clone());
+        let inputs = self.inputs(calibrating(plans))?;
+        let errors = |change: &dyn Fn(&Hardware) -> Option<Hardware>| {
+            let choice = |plan: &LayerPlan| match hardware(plan).and_then(|hardware| change(&hardware)) {
+                Some(hardware) => LayerChoice::Memristive(Box::new(hardware)),
+                None => LayerChoice::Digital { reason: String::new() },
+            };
+            let choices = plans.iter().map(choice).collect();
+            self.errors(&self.executable(experiment, choices, &inputs)?)
+        };
+        let none = errors(&|hardware| Some(hardware.with_only(None)))?;
+        let mut found: Vec<Option<Explanation>> = self
+            .errors(all)?
+            .into_iter()
+            .zip(none)
+            .zip(plans)
+            .map(|((all, none), plan)| {
+                plan.hardware.as_ref().map(|_| Explanation { all, none, each: Vec::new() })
+            })
+            .collect();
+        let mut causes: Vec<Cause> = Vec::new();
+        for cause in plans.iter().filter_map(hardware).flat_map(|hardware| hardware.causes()) {
+            if !causes.contains(&cause) {
+                causes.push(cause);
+            }
+        }
+        for cause in &causes {
+            let has = |hardware: &Hardware| hardware.causes().contains(cause);
+            let alone = errors(&|hardware| has(hardware).then(|| hardware.with_only(Some(cause))))?;
+            let without = errors(&|hardware| has(hardware).then(|| hardware.without(cause)))?;
+            for (at, explanation) in found.iter_mut().enumerate() {
+                let Some(explanation) = explanation else { continue };
+                if hardware(&plans[at]).is_some_and(|hardware| has(&hardware)) {
+                    let (cause, alone, without) = (cause.to_string(), alone[at], without[at]);
+                    explanation.each.push(CauseError { cause, alone, without });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The error of each layer on crossbars, over the first samples.
+    fn errors(&self, executable: &Executable) -> Result<Vec<Option<f64>>, Error> {
+        let limit = ERROR_SAMPLES.min(self.samples);
+        relative_errors(&self.digital, executable, &mut Images::all(&self.set), limit)
+            .map_err(|source| network(&self.path, source))
     }
 
     /// Runs the network on programmed hardware.
@@ -153,11 +226,13 @@ impl Workload {
         let clock = Instant::now();
         let found = self.evaluate(executable, "memristive", tell)?;
         let memristive = clock.elapsed().as_secs_f64();
-        let mut images = Images::all(&self.set);
-        let limit = ERROR_SAMPLES.min(self.samples);
-        let errors = relative_errors(&self.digital, executable, &mut images, limit)
-            .map_err(|source| network(&self.path, source))?;
-        let (layers, mut warnings) = layer_reports(executable, found.reads(), &errors);
+        let errors = self.errors(executable)?;
+        let mut warnings = programmed.warnings.clone();
+        let (mut layers, cautions) = layer_reports(executable, found.reads(), &errors);
+        warnings.extend(cautions);
+        for (layer, explanation) in layers.iter_mut().zip(&programmed.explanations) {
+            layer.causes.clone_from(explanation);
+        }
         for (path, evaluation) in [("digital", &digital.found), ("memristive", &found)] {
             warnings.extend(evaluation.warnings().iter().map(|warning| format!("{path}: {warning}")));
         }

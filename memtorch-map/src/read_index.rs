@@ -1,6 +1,8 @@
 /// To which samples and steps the vectors of an input belong: where what is random at a read is drawn.
 ///
-/// Results do not depend on how a data set is split into batches if each batch says where it begins.
+/// Results do not depend on how a data set is split into batches if each batch says where it begins, and if rows are laid
+/// out as it says. Rows of all samples for one step after the other (`[step, sample]`) that are read as if those of a sample
+/// lay together are as noisy and as independent; but which draw a row gets then depends on how many samples there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReadIndex {
     /// Index of the first sample in the data set.

@@ -78,6 +78,9 @@ pub(crate) struct Run {
     /// Only the first N samples
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
+    /// Measure how much of each layer's error each cause makes, alone and missing (explain = true)
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Print results.json instead of a table
     #[arg(long)]
     pub(crate) json: bool,

@@ -43,6 +43,14 @@ pub(crate) fn apply(document: &mut Document, compute: &Compute) -> Result<(), Er
     Ok(())
 }
 
+/// Says on stderr what a person should know.
+pub(crate) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        // Nobody is told that they could not be told.
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+    }
+}
+
 /// Does something with so many threads.
 pub(crate) fn with_threads<T: Send>(
     threads: Option<u16>,

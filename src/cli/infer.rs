@@ -12,7 +12,7 @@ use memtorch_utils::npy::{NpyArray, NpyData};
 use super::arguments::Infer;
 use super::{context, saved};
 use crate::evaluation::{Images, calibrating, data_set};
-use crate::experiment::{Document, Experiment};
+use crate::experiment::{self, Document, Experiment};
 use crate::{Error, Registry};
 
 pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Error> {
@@ -62,7 +62,7 @@ impl Source {
                 saved: Some(loaded.saved),
             });
         }
-        let experiment = experiment(arguments, registry)?;
+        let experiment = self::experiment(arguments, registry)?;
         let fold = match &experiment {
             Some(experiment) => experiment.network()?.1,
             None => false,
@@ -78,6 +78,7 @@ impl Source {
             return Executable::digital(network, backend).map_err(|error| self.fail(error));
         };
         let plans = experiment.plan(network.layers(), registry)?;
+        context::warn(&experiment::warnings(&plans));
         let choices = plans.iter().map(|plan| plan.choice()).collect();
         let stream = experiment.stream();
         if let Some(saved) = &self.saved {

@@ -110,6 +110,14 @@ fn run_figures(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         Part::Table("Layers", &layers),
         Part::Verbatim("Experiment", &experiment),
     ];
+    let causes = match folder.join("causes.csv").exists() {
+        true => read("causes.csv")?,
+        false => String::new(),
+    };
+    if !causes.is_empty() {
+        parts
+            .insert(2, Part::Table("Error of each layer with one cause alone, and with all but it", &causes));
+    }
     let warnings = results.warnings.join("\n");
     if !warnings.is_empty() {
         parts.insert(1, Part::Text("Warnings", warnings));

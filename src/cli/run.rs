@@ -13,12 +13,15 @@ use super::arguments::{Compute, Run};
 use super::{context, print, saved};
 use crate::evaluation::{Seconds, Workload};
 use crate::experiment::{Document, Experiment};
-use crate::report::{RunReport, confusion_csv, layers_csv, results_json, table};
+use crate::report::{RunReport, causes_csv, confusion_csv, layers_csv, results_json, table};
 use crate::sweep::Sweep;
 use crate::{Error, Registry};
 
 pub(crate) fn execute(arguments: &Run, registry: &Registry) -> Result<(), Error> {
-    let (document, assumed) = document(arguments)?;
+    let (mut document, assumed) = document(arguments)?;
+    if arguments.explain {
+        document.table.insert("explain", Value::Bool(true));
+    }
     let swept = Sweep::find(&document)?.is_some();
     let mut experiment = Experiment::resolve(document, registry)?;
     if let Some(limit) = arguments.limit {
@@ -208,14 +211,22 @@ fn write_files(
     report: &RunReport,
     run: &serde_json::Value,
 ) -> Result<(), Error> {
-    let files = [
+    let mut files = vec![
         ("experiment.toml", experiment.to_toml(registry)?),
         ("layers.csv", layers_csv(&report.layers)),
         ("confusion.csv", confusion_csv(&report.confusion)),
         ("run.json", format!("{run:#}\n")),
-        // Last: where it is, all is there.
-        ("results.json", results_json(report)),
     ];
+    if experiment.explain {
+        files.push(("causes.csv", causes_csv(&report.layers)));
+    } else if let Err(error) = std::fs::remove_file(folder.join("causes.csv"))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        // That of an earlier run would be taken for this one's.
+        return Err(FileError::new(folder.join("causes.csv"), error).into());
+    }
+    // Last: where it is, all is there.
+    files.push(("results.json", results_json(report)));
     for (name, text) in files {
         write_atomic(folder.join(name), |file| file.write_all(text.as_bytes()))?;
     }

@@ -93,7 +93,16 @@ fn finish(folder: &Path, points: &Points, log: &Log, json: bool, registry: &Regi
     if json {
         return print(&format!("{:#}\n", as_json(points, &summaries)));
     }
-    print(&table(points, &summaries))
+    print(&table(points, &summaries))?;
+    let rows = log.rows().values();
+    let warnings: std::collections::BTreeSet<&String> = rows.flat_map(|row| &row.results.warnings).collect();
+    const SHOWN: usize = 8;
+    let mut shown: Vec<String> = warnings.iter().take(SHOWN).map(|warning| (*warning).clone()).collect();
+    if warnings.len() > SHOWN {
+        shown.push(format!("{} more in {}", warnings.len() - SHOWN, folder.join("report.html").display()));
+    }
+    context::warn(&shown);
+    Ok(())
 }
 
 /// The table of `runs.csv`, and the experiment that it is of.

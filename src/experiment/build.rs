@@ -12,6 +12,7 @@ use memtorch_map::{
 };
 use memtorch_utils::config::{ConfigError, Field, Table, Value};
 
+use super::idle;
 use super::pulses::PulseOptions;
 use super::resolve::{Complete, Experiment, Sections};
 use crate::{Error, Registry};
@@ -21,6 +22,8 @@ use crate::{Error, Registry};
 pub struct LayerHardware {
     /// What the layer is mapped to.
     pub hardware: Hardware,
+    /// Keys that were set and change nothing, each a sentence without a full stop.
+    pub warnings: Vec<String>,
     pub(crate) complete: Complete,
 }
 
@@ -39,7 +42,8 @@ impl Experiment {
     pub fn hardware(&self, sections: &Sections, registry: &Registry) -> Result<LayerHardware, Error> {
         let complete = self.complete(sections, registry)?;
         let hardware = build(&complete, registry).map_err(|e| self.wrong(sections, e))?;
-        Ok(LayerHardware { hardware, complete })
+        let warnings = idle::idle(&complete, sections, &hardware, registry);
+        Ok(LayerHardware { hardware, warnings, complete })
     }
 }
 

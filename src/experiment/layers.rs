@@ -30,6 +30,17 @@ impl LayerPlan {
     }
 }
 
+/// What a person should know about how these layers are planned, each sentence once.
+pub(crate) fn warnings(plans: &[LayerPlan]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for warning in plans.iter().filter_map(|plan| plan.hardware.as_ref()).flat_map(|made| &made.warnings) {
+        if !found.contains(warning) {
+            found.push(warning.clone());
+        }
+    }
+    found
+}
+
 impl Experiment {
     /// Plans every layer: the hardware of the experiment, overridden by the tables whose pattern matches
     /// its name, in their order, key by key.

@@ -7,6 +7,7 @@
 mod build;
 pub(crate) mod converters;
 mod document;
+mod idle;
 mod layers;
 pub(crate) mod pulses;
 mod resolve;
@@ -19,6 +20,7 @@ pub use build::LayerHardware;
 pub use document::{Document, Origin};
 pub(crate) use document::{join, segments};
 pub use layers::LayerPlan;
+pub(crate) use layers::warnings;
 pub use resolve::{Experiment, Sections};
 pub use template::{markdown, template};
 pub(crate) use write::as_toml;

@@ -48,6 +48,8 @@ pub struct Experiment {
     pub seed: u64,
     /// The repeat: with the seed it decides everything that is random.
     pub repeat: u64,
+    /// Whether the causes of each layer's error are told apart.
+    pub explain: bool,
     /// `[model]`, complete; absent for hardware alone.
     pub model: Option<Table>,
     /// `[data]`, complete; absent where nothing is evaluated.
@@ -75,7 +77,7 @@ impl Experiment {
                 return Err(document.error(ConfigError::Unknown { key: join("", name), nearest }));
             }
             let expected = match name {
-                "seed" | "repeat" => continue,
+                "seed" | "repeat" | "explain" => continue,
                 "nonideality" => "tables: [[nonideality]]",
                 _ => "a table",
             };
@@ -91,7 +93,7 @@ impl Experiment {
         let section = |name: &str| table.get(name).and_then(Value::as_table);
         let top = table
             .iter()
-            .filter(|(name, _)| ["seed", "repeat"].contains(name))
+            .filter(|(name, _)| schema::TOP.iter().any(|field| field.name == *name))
             .map(|(k, v)| (k, v.clone()))
             .collect();
         let top = config::check(schema::TOP, &top).map_err(|e| document.error(e))?;
@@ -100,6 +102,7 @@ impl Experiment {
             _ => 0,
         };
         let (seed, repeat) = (whole("seed"), whole("repeat"));
+        let explain = top.get("explain") == Some(&Value::Bool(true));
         let checked = |name: &str, fields: &[Field]| match section(name) {
             Some(written) => {
                 config::check(fields, written).map(Some).map_err(|e| document.error(e.under(name)))
@@ -149,7 +152,7 @@ impl Experiment {
                 }
             }
         }
-        let experiment = Self { seed, repeat, model, data, sections, layers, folder, document };
+        let experiment = Self { seed, repeat, explain, model, data, sections, layers, folder, document };
         // What holds for all layers is checked now, before anything is loaded.
         experiment.hardware(&experiment.sections, registry)?;
         Ok(experiment)

@@ -28,6 +28,12 @@ pub const TOP: &[Field] = &[
         "other random draws of the same seed, by their number",
     )
     .range(0.0, f64::INFINITY),
+    Field::new(
+        "explain",
+        Kind::Bool,
+        Default::Bool(false),
+        "measure how much of each layer's error each cause makes, alone and missing; programs the network twice more for each",
+    ),
 ];
 
 /// `[model]`.
@@ -340,6 +346,7 @@ pub const LAYER_SECTIONS: &[&str] = &["device", "crossbar", "input", "adc", "pro
 pub const TOP_NAMES: &[&str] = &[
     "seed",
     "repeat",
+    "explain",
     "model",
     "data",
     "device",

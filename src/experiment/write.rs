@@ -26,7 +26,8 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::to_toml`].
     pub(crate) fn text(&self, registry: &Registry, file: &dyn Fn(&Path) -> String) -> Result<String, Error> {
-        let mut text = format!("seed = {}\nrepeat = {}\n", self.seed, self.repeat);
+        let mut text =
+            format!("seed = {}\nrepeat = {}\nexplain = {}\n", self.seed, self.repeat, self.explain);
         let files = |table: &Table, keys: &[&str]| {
             let mut table = table.clone();
             for key in keys {

@@ -5,6 +5,8 @@ use memtorch_crossbar::programming::{Miss, ProgrammingReport};
 use memtorch_map::{MatrixReport, ReadReport};
 use memtorch_nn::Executable;
 
+use super::Explanation;
+
 /// What a step of the list of non-idealities did to one layer.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct StepSummary {
@@ -130,6 +132,8 @@ pub struct LayerReport {
     pub full_scale: Option<[f64; 2]>,
     /// The calibrated scale of the inputs, in units of the input a volt.
     pub input_scale: Option<f64>,
+    /// The factor on the gain that was measured again after the array aged; absent where none was.
+    pub compensation: Option<f64>,
     /// Size of the tiles.
     pub tile: Option<[usize; 2]>,
     /// Devices drawn again at fabrication because no such device is possible.
@@ -143,6 +147,9 @@ pub struct LayerReport {
     pub programming: Option<ProgrammingSummary>,
     /// What each non-ideality did.
     pub nonidealities: Vec<StepSummary>,
+    /// How much of the error each cause makes; absent where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub causes: Option<Explanation>,
 }
 
 /// The layers of a network on crossbars, and what a person should know of them.
@@ -185,12 +192,14 @@ pub fn layer_reports(
             remapping: None,
             full_scale: None,
             input_scale: None,
+            compensation: None,
             tile: None,
             devices_redrawn: None,
             weights_clipped: None,
             inputs_clipped: None,
             programming: None,
             nonidealities: Vec::new(),
+            causes: None,
         };
         if let Some(matrix) = memristive.mapped(index) {
             let found = matrix.report();
@@ -241,6 +250,7 @@ fn fill(report: &mut LayerReport, found: &MatrixReport, read: ReadReport) {
     report.remapping = found.remapping;
     report.full_scale = found.full_scale;
     report.input_scale = found.input_scale;
+    report.compensation = found.compensation;
     report.weights_clipped = Some(found.weights_clipped);
     report.inputs_clipped = Some(read.inputs_clipped);
     report.programming = found.programming.as_ref().map(ProgrammingSummary::from);

@@ -1,5 +1,6 @@
 //! What a run found: as numbers, as files, as a table to read.
 
+mod causes;
 pub mod chart;
 pub mod figures;
 mod files;
@@ -9,6 +10,7 @@ pub mod picture;
 mod score;
 mod table;
 
+pub use causes::{CauseError, Explanation, causes_csv};
 pub(crate) use files::quoted;
 pub use files::{confusion_csv, layers_csv, results_json};
 pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports};

@@ -8,6 +8,7 @@ pub fn table(report: &RunReport) -> String {
     text.push('\n');
     text.push_str(&layers(&report.layers));
     text.push_str(&programming(&report.layers));
+    text.push_str(&super::causes::tables(&report.layers));
     let steps = steps(&report.layers);
     if !steps.is_empty() {
         text.push_str("\nWhat each non-ideality did, over all layers:\n");

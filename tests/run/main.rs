@@ -134,6 +134,7 @@ fn a_converter_for_some_layers_only_survives_the_resolved_experiment() {
     assert_eq!(first, std::fs::read_to_string(folder.path().join("b/results.json")).unwrap());
 }
 
+/// Fault 14 of the published tool: there was no seed, and two runs differed.
 #[test]
 fn results_do_not_depend_on_threads_and_do_on_the_seed() {
     let folder = tempfile::tempdir().unwrap();

@@ -84,7 +84,7 @@ impl<'a> Study<'a> {
             let numbers: Option<Vec<f64>> = axis.steps.iter().map(|step| step[0].as_real()).collect();
             let short = |value: &Value| match value.as_real() {
                 Some(x) => number(x),
-                None => size(value).unwrap_or_else(|| shown(value)),
+                None => size(value).or_else(|| file(value)).unwrap_or_else(|| shown(value)),
             };
             let values =
                 axis.steps.iter().map(|step| step.iter().map(short).collect::<Vec<_>>().join(", ")).collect();
@@ -172,6 +172,12 @@ fn size(value: &Value) -> Option<String> {
         [rows, columns] => Some(format!("{rows} x {columns}")),
         _ => None,
     }
+}
+
+/// The path of a file: its name.
+fn file(value: &Value) -> Option<String> {
+    let path = value.as_text().filter(|text| text.contains(['/', '\\']))?;
+    Some(std::path::Path::new(path).file_name()?.to_string_lossy().into_owned())
 }
 
 /// A key to be read: `nonideality.0.hrs` is `stuck: hrs`, with the unit that the schema says.

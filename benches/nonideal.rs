@@ -53,6 +53,8 @@ fn array(spec: &DeviceSpec, programmed: bool) -> Array {
 /// What is read: a name, the matrices `[groups, rows, columns]`, and the images of a convolution or none.
 type Layer = (&'static str, [usize; 3], Option<PatchGeometry>);
 
+type Step = Arc<dyn NonIdeality>;
+
 /// Reads 32 samples of the layers of LeNet-5 and of two others.
 fn reads() {
     let square = |channels: usize, size: usize, kernel: usize, padding: usize| PatchGeometry {
@@ -78,9 +80,9 @@ fn reads() {
         DeviceSpec::configure(entry, &Table::new()).expect("possible devices")
     };
     let sweep = |amplitude| SweepSettings { amplitude, frequency: None, points: 64, states: 32 };
-    let nonlinear = |method| Some(Arc::new(Nonlinear::new(method).expect(right)) as Arc<dyn NonIdeality>);
+    let nonlinear = |method| Some(Arc::new(Nonlinear::new(method).expect(right)) as Step);
     let noise = ReadNoise::new(0.02, 1e-8).expect(right);
-    let cases: Vec<(&str, &str, Option<Arc<dyn NonIdeality>>)> = vec![
+    let cases: Vec<(&str, &str, Option<Step>)> = vec![
         ("ohmic", "vteam", None),
         ("sinh", "vteam", nonlinear(Method::Sinh { b: 2.0 })),
         ("sweep of VTEAM", "vteam", nonlinear(Method::Sweep(sweep(0.4)))),

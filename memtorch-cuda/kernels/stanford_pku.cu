@@ -23,14 +23,20 @@ struct StanfordPku {
     template <typename Normal>
     __device__ double step(double gap, double voltage, double dt, const Normal& normal) const
     {
+        const double nanometres = gap * 1e9;
+        const double gamma = gamma_0 - beta * (nanometres * nanometres * nanometres);
+        const bool weak = gamma * fabs(voltage) * per_t_ox < f_min;
+        if (weak && !dynamic) {
+            return clamped(gap, gap_min, gap_max);
+        }
         const double current = i_0 * lane_exp(-(gap * per_g_0)) * lane_sinh(voltage * per_v_0);
         const double temperature = t_0 + fabs(voltage * current) * r_th;
-        const double nanometres = gap * 1e9;
-        const double enhancement = gamma_0 - beta * (nanometres * nanometres * nanometres);
-        const double gamma = enhancement * fabs(voltage) * per_t_ox < f_min ? 0.0 : enhancement;
-        const double per_temperature = 1.0 / temperature;
-        const double jump = lane_sinh(gamma * hop * voltage * per_temperature);
-        double rate = -(nu_0 * lane_exp(-(activation * per_temperature)) * jump);
+        double rate = 0.0;
+        if (!weak) {
+            const double per_temperature = 1.0 / temperature;
+            const double jump = lane_sinh(gamma * hop * voltage * per_temperature);
+            rate = -(nu_0 * lane_exp(-(activation * per_temperature)) * jump);
+        }
         if (dynamic) {
             const double onset = 1.0 + lane_exp((t_crit - temperature) * per_t_smth);
             rate = rate + normal() * (delta_g_0 / onset);

@@ -6,7 +6,7 @@ use memtorch_utils::Distribution;
 use memtorch_utils::config::{self, ConfigError, Field, Kind, Table, Value};
 
 use crate::job::Job;
-use crate::{DeviceError, DeviceModel, Pulses, Sweeps, kernel};
+use crate::{DeviceError, DeviceModel, Pulses, Sweeps};
 
 /// A device model behind a pointer: what populations, crossbars and configurations need of one.
 ///
@@ -31,6 +31,15 @@ pub trait Device: Any + Debug + Send + Sync {
     /// # Errors
     /// The parameter, its value and its bounds.
     fn check(&self, values: &[f64]) -> Result<(), DeviceError>;
+
+    /// Whether the nominal device is possible, its time step and its conductance at the beginning among it.
+    ///
+    /// # Errors
+    /// As [`Device::check`].
+    fn check_nominal(&self) -> Result<(), DeviceError> {
+        self.check(&self.values())?;
+        check_start(self.time_step(), self.start_conductance(), self.r_on(), self.r_off())
+    }
 
     /// Nominal resistance of the ON state in ohm.
     fn r_on(&self) -> f64;
@@ -148,7 +157,7 @@ impl<M: DeviceModel> Device for M {
     }
 
     fn run(&self, job: Job<'_>) {
-        kernel::run(self, job);
+        self.run_job(job);
     }
 }
 
@@ -156,6 +165,22 @@ impl<M: DeviceModel> Device for M {
 fn nominal<M: DeviceModel>(model: &M, name: &str) -> f64 {
     let at = M::PARAMETERS.iter().position(|parameter| *parameter == name);
     at.and_then(|at| model.nominal().get(at).copied()).unwrap_or(f64::NAN)
+}
+
+/// Checks the time step and the conductance at the beginning.
+fn check_start(time_step: f64, start: f64, r_on: f64, r_off: f64) -> Result<(), DeviceError> {
+    let wrong =
+        |parameter, value, expected: String| Err(DeviceError::Parameter { parameter, value, expected });
+    if !(time_step > 0.0 && time_step.is_finite()) {
+        return wrong("time_step", time_step, "a positive number of seconds".to_owned());
+    }
+    let (low, high) = (1.0 / r_off, 1.0 / r_on);
+    // Bounds up to the rounding of 1 / R.
+    if !(start >= (1.0 - 1e-12) * low && start <= (1.0 + 1e-12) * high) {
+        let expected = format!("a conductance from 1/r_off = {low:e} to 1/r_on = {high:e}");
+        return wrong("start_conductance", start, expected);
+    }
+    Ok(())
 }
 
 /// How a configuration makes a device model: one row of a registry.

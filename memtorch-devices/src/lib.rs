@@ -11,6 +11,7 @@ mod kernel;
 mod lane;
 mod model;
 pub mod models;
+mod normals;
 mod parameters;
 mod population;
 mod pulses;

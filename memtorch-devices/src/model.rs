@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use memtorch_utils::config::{Field, Table};
 
-use crate::{DeviceError, Lane, Pulses, Sweeps};
+use crate::{DeviceError, Job, Lane, Pulses, Sweeps, kernel};
 
 /// A device model: what a researcher writes.
 ///
@@ -85,6 +85,22 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// The parameter, its value and what was expected.
     fn validate(&self, values: &[f64]) -> Result<(), DeviceError>;
+
+    /// The model, if it is possible: for one that was made of its fields, or read by serde, and not from a table.
+    ///
+    /// # Errors
+    /// As [`DeviceModel::validate`] of the nominal values; a time step or a conductance at the beginning that is not
+    /// possible.
+    fn checked(self) -> Result<Self, DeviceError> {
+        crate::Device::check_nominal(&self)?;
+        Ok(self)
+    }
+
+    /// Computes something for a run of devices. The models of this crate say it again, so that their kernels are
+    /// compiled here and not in every crate that uses one; nobody else has to.
+    fn run_job(&self, job: Job<'_>) {
+        kernel::run(self, job);
+    }
 
     /// Makes parameters ready: whatever does not change from step to step.
     fn prepare<L: Lane>(&self, values: &[L]) -> Self::Prepared<L>;

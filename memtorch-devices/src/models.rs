@@ -16,7 +16,7 @@ pub use vteam::{ResistanceLaw, Vteam, VteamParameters};
 use crate::DeviceEntry;
 
 /// The models that come with the crate.
-pub const MODELS: &[DeviceEntry] = &[
+pub static MODELS: &[DeviceEntry] = &[
     DeviceEntry::of::<LinearIonDrift>(),
     DeviceEntry::of::<Vteam>(),
     DeviceEntry::of::<StanfordPku>(),

@@ -15,13 +15,20 @@
 /// ```
 #[macro_export]
 macro_rules! device_parameters {
+    (@unit "") => { "" };
+    (@unit $unit:tt) => { concat!(", in ", $unit) };
     ($(#[$attribute:meta])* $visibility:vis struct $name:ident / $lanes:ident {
-        $($parameter:ident: $default:expr, $unit:expr, $low:expr, $high:expr, $meaning:expr;)*
+        $($parameter:ident: $default:expr, $unit:tt, $low:expr, $high:expr, $meaning:expr;)*
     }) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq)]
         $visibility struct $name {
-            $(#[doc = concat!("The ", $meaning, ", in SI units.")] pub $parameter: f64,)*
+            $(
+                #[doc = concat!(
+                    "The ", $meaning, $crate::device_parameters!(@unit $unit), "; ", stringify!($default), " by default."
+                )]
+                pub $parameter: f64,
+            )*
         }
 
         impl ::core::default::Default for $name {

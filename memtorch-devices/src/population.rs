@@ -28,8 +28,13 @@ impl Population {
         let start = parameters.model().start_conductance();
         let states = vec![0.0; parameters.len()];
         let mut population = Self { parameters, states, stream, first_device: 0, steps: 0 };
-        let targets = vec![start; population.len()];
-        population.write(&targets);
+        // No list as long as the population: it would be a third of what it takes.
+        let targets = [start; BLOCK];
+        let parameters = &population.parameters;
+        population.states.par_chunks_mut(BLOCK).enumerate().for_each(|(block, states)| {
+            let task = Task::States { conductances: &targets[..states.len()], states };
+            parameters.model().run(Job { parameters: parameters.values(), first: block * BLOCK, task });
+        });
         population
     }
 

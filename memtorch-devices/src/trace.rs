@@ -27,13 +27,14 @@ pub struct Trace {
 /// of models that have one.
 ///
 /// # Errors
-/// A voltage that is not finite, with its position; a time step that is not positive.
+/// A device that is not possible; a voltage that is not finite, with its position; a time step that is not positive.
 pub fn trace(
     device: Arc<dyn Device>,
     voltages: &[f64],
     dt: f64,
     stream: Stream,
 ) -> Result<Trace, DeviceError> {
+    device.check_nominal()?;
     let mut population = Population::new(DeviceParameters::new(device, 1), stream);
     let Recording { currents, states, conductances } = population.record(voltages, dt)?;
     let final_conductance = population.conductances()[0];

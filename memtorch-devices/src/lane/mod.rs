@@ -3,7 +3,8 @@
 //! A model is written once, on [`Lane`]; the kernels run it on [`Lanes`] of a width that fits the
 //! instruction set. Everything here is built of additions, multiplications, divisions, square roots, fused
 //! multiply-adds and bit operations, which are exact to the last bit everywhere: a device gives the same bits
-//! alone, in any population, and on every machine.
+//! alone, in any population, and on every machine. Where a function goes a shorter way, because no device needs the
+//! longer one, both ways give the same bits.
 
 mod lanes;
 mod series;
@@ -14,10 +15,7 @@ use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 pub use lanes::Lanes;
-use series::{
-    COS, EXP, EXP_M1, LN, LN2_HIGH, LN2_LOW, ROUND, SIN, TWO_54, exponent, horner, mantissa, power_of_two,
-    reduce,
-};
+use series::{COS, EXP, EXP_M1, ROUND, SIN, exp_far, horner, ln_far, ln_normal, power_of_two, reduce};
 
 /// One number for each of several devices. Implemented by [`Lanes`] only.
 ///
@@ -102,43 +100,37 @@ pub trait Lane:
     /// The exponential.
     #[inline(always)]
     fn exp(self) -> Self {
-        let x = self.clamp(Self::splat(-746.0), Self::splat(710.0));
-        let (n, r) = reduce(x);
-        let value = horner(r, &EXP);
-        // Two factors, so that subnormal and the largest results are reached.
-        let half = n.map(|n| (0.5 * n + ROUND) - ROUND);
-        // Not a number stays what it is: the polynomial is none either.
-        value * half.map(power_of_two) * (n - half).map(power_of_two)
+        let far = self.compare(Self::splat(708.0), |x, far| !(x.abs() <= far));
+        if Self::any(far) {
+            return exp_far(self);
+        }
+        let (n, r) = reduce(self);
+        horner(r, &EXP) * n.map(power_of_two)
     }
 
     /// `exp(x) - 1` without loss near 0.
     #[inline(always)]
     fn exp_m1(self) -> Self {
-        let small = horner(self, &EXP_M1) * self;
-        let large = self.exp() - Self::splat(1.0);
-        Self::select(self.abs().below(Self::splat(0.35)), small, large)
+        let near = self.compare(Self::splat(0.35), |x, near| x.abs() < near);
+        let far = self.compare(Self::splat(0.35), |x, near| !(x.abs() < near));
+        let mut value = self;
+        if Self::any(near) {
+            value = horner(self, &EXP_M1) * self;
+        }
+        if Self::any(far) {
+            value = Self::select(near, value, self.exp() - Self::splat(1.0));
+        }
+        value
     }
 
     /// The natural logarithm; minus infinity for 0, not a number below it.
     #[inline(always)]
     fn ln(self) -> Self {
-        // Subnormal numbers are brought into range first.
-        let tiny = self.below(Self::splat(f64::MIN_POSITIVE));
-        let x = Self::select(tiny, self * Self::splat(TWO_54), self);
-        let shift = Self::select(tiny, Self::splat(-54.0), Self::splat(0.0));
-        let exponent = x.map(|x| exponent(x) as f64) + shift;
-        let f = x.map(mantissa) - Self::splat(1.0);
-        let s = f / (f + Self::splat(2.0));
-        let z = s * s;
-        let tail = horner(z, &LN) * z;
-        let log = s.mul_add(tail, s) * Self::splat(2.0);
-        let log = exponent.mul_add(Self::splat(LN2_LOW), log);
-        let log = exponent.mul_add(Self::splat(LN2_HIGH), log);
-        let infinity = Self::splat(f64::INFINITY);
-        let end = Self::select(self.equal(Self::splat(0.0)), -infinity, Self::splat(f64::NAN));
-        let end = Self::select(self.equal(infinity), infinity, end);
-        let inside = self.max(Self::splat(5e-324)).min(Self::splat(f64::MAX));
-        Self::select(self.equal(inside), log, end)
+        let inside = self.max(Self::splat(f64::MIN_POSITIVE)).min(Self::splat(f64::MAX));
+        if Self::any(self.compare(inside, |x, inside| x != inside)) {
+            return ln_far(self);
+        }
+        ln_normal(self, Self::splat(0.0))
     }
 
     /// `ln(1 + x)` without loss near 0.
@@ -156,13 +148,15 @@ pub trait Lane:
     /// The hyperbolic sine.
     #[inline(always)]
     fn sinh(self) -> Self {
-        // exp(|x|) overflows before sinh does; half the argument, squared, does not.
         let magnitude = self.abs();
         let e = magnitude.exp_m1();
-        let near = Self::splat(0.5) * (e + e / (e + Self::splat(1.0)));
-        let half = (magnitude * Self::splat(0.5)).exp();
-        let far = Self::splat(0.5) * half * half;
-        let value = Self::select(magnitude.above(Self::splat(700.0)), far, near);
+        let mut value = Self::splat(0.5) * (e + e / (e + Self::splat(1.0)));
+        let far = magnitude.above(Self::splat(700.0));
+        if Self::any(far) {
+            // exp(|x|) overflows before sinh does; half the argument, squared, does not.
+            let half = (magnitude * Self::splat(0.5)).exp();
+            value = Self::select(far, Self::splat(0.5) * half * half, value);
+        }
         value.zip(self, f64::copysign)
     }
 

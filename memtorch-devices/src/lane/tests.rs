@@ -49,6 +49,26 @@ fn functions_are_near_the_exact_ones() {
     check("sqrt", 0.0, decades(), Lane::sqrt, f64::sqrt);
 }
 
+/// A lane that sends all to the longer way changes no bits of the others.
+#[test]
+fn neighbours_are_not_seen() {
+    let functions: [fn(Lanes<2>) -> Lanes<2>; 5] =
+        [Lane::exp, Lane::exp_m1, Lane::ln, Lane::ln_1p, Lane::sinh];
+    let far = [0.0, 1e-320, 0.1, -3.0, 750.0, -750.0, f64::INFINITY, f64::NAN];
+    for (index, f) in functions.into_iter().enumerate() {
+        for x in spread(-720.0, 720.0).take(2000).chain(spread(-1.0, 1.0).take(2000)) {
+            let alone = f(Lanes([x, x])).0[0].to_bits();
+            for other in far {
+                assert_eq!(
+                    f(Lanes([x, other])).0[0].to_bits(),
+                    alone,
+                    "function {index} of {x} beside {other}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn ends_and_numbers_that_are_none() {
     let one = |f: fn(Lanes<1>) -> Lanes<1>, x: f64| f(Lanes([x])).0[0];

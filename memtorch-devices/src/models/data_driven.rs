@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
-use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, device_parameters};
+use super::shared::{self, START, check, check_lists, joined};
+use crate::{DeviceError, DeviceModel, Job, Lane, Pulses, Sweeps, device_parameters, kernel};
 
 device_parameters! {
     /// Parameters of [`DataDriven`].
@@ -31,10 +31,10 @@ device_parameters! {
 ///
 /// A step is the exact solution over a constant voltage. With `z = sign(v)`, `u = z eta k (r - R)`,
 /// `sigma = z eta k s dt`: where both are positive, `R' = R + (z eta / k) ln(1 + (1 - e^-sigma)(e^u - 1))`, clipped to
-/// `[R_on, R_off]`. The conductance is `1/R`.
+/// `[R_on, R_off]`. The conductance is `1/R`. Symbols with units: [`DataDrivenParameters`]; A is `rate_p` or `rate_n`.
 ///
-/// Valid for eta of 1 or -1, `eta A_p > 0`, `eta A_n < 0`. A negative voltage lowers the resistance (SET) with the
-/// defaults.
+/// Valid for `0 < R_on < R_off`, eta of 1 or -1, `eta A_p > 0`, `eta A_n < 0`. A negative voltage lowers the resistance
+/// (SET) with the defaults.
 ///
 /// ```
 /// use memtorch_devices::{Device, models::DataDriven};
@@ -147,24 +147,15 @@ impl DeviceModel for DataDriven {
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
         let list = |name: &str| table.get(name).and_then(Value::as_reals).unwrap_or_default();
-        let model = Self {
+        Self {
             parameters: DataDrivenParameters::from_table(table),
             r_p: list("r_p"),
             r_n: list("r_n"),
             eta: shared::real(table, "eta").unwrap_or(1.0),
             time_step: shared::real(table, "time_step").unwrap_or(1e-8),
             start_conductance: shared::real(table, "start_conductance"),
-        };
-        model.validate(&model.nominal())?;
-        for (parameter, list) in [("r_p", &model.r_p), ("r_n", &model.r_n)] {
-            if list.is_empty() {
-                let expected = "at least one coefficient".to_owned();
-                return Err(DeviceError::Parameter { parameter, value: f64::NAN, expected });
-            }
         }
-        let p = &model.parameters;
-        check_start(model.time_step, model.start_conductance, p.r_on, p.r_off)?;
-        Ok(model)
+        .checked()
     }
 
     fn nominal(&self) -> Vec<f64> {
@@ -189,7 +180,13 @@ impl DeviceModel for DataDriven {
             positive("k_p", p.k_p),
             positive("k_n", p.k_n),
         ];
+        check_lists([("r_p", &self.r_p), ("r_n", &self.r_n)])?;
         check(Self::PARAMETERS, values, p.r_on, p.r_off, &rules)
+    }
+
+    #[inline(never)]
+    fn run_job(&self, job: Job<'_>) {
+        kernel::run(self, job);
     }
 
     #[inline(always)]
@@ -238,6 +235,10 @@ impl DeviceModel for DataDriven {
         }
         let u = branch.slope * (bound - resistance);
         let sigma = branch.growth * (branch.t * voltage.abs()).exp_m1() * L::splat(dt);
+        let moves = L::any(u.above(zero)) && L::any(sigma.above(zero));
+        if !moves {
+            return resistance.clamp(p.r_on, p.r_off);
+        }
         let share = -(-sigma).exp_m1();
         let mut moved = (share * u.min(L::splat(FAR)).exp_m1()).ln_1p();
         let far = u.above(L::splat(FAR));

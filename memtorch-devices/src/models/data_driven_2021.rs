@@ -1,8 +1,8 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
 use super::data_driven::polynomial;
-use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, device_parameters};
+use super::shared::{self, START, check, check_lists, joined};
+use crate::{DeviceError, DeviceModel, Job, Lane, Pulses, Sweeps, device_parameters, kernel};
 
 device_parameters! {
     /// Parameters of [`DataDriven2021`].
@@ -26,6 +26,7 @@ device_parameters! {
 /// `i = (a / R) sinh(b v)` with the a and b of the voltage's sign. `s = A (exp(|v| / t) - 1)`,
 /// `r(v) = c0 + c1 v + ...`, `dR/dt = s (r - R)^2` where `s (r - R) > 0`, else 0. A step is the exact solution over
 /// a constant voltage, `R' = r + (R - r) / (1 + s (r - R) dt)`, clipped to `[R_on, R_off]`. The conductance is `1/R`.
+/// Symbols with units: [`DataDriven2021Parameters`]; A is `rate_p` or `rate_n`.
 ///
 /// Valid for `0 < R_on < R_off` and t that are not 0. A positive voltage lowers the resistance (SET) with the
 /// defaults.
@@ -95,23 +96,14 @@ impl DeviceModel for DataDriven2021 {
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
         let list = |name: &str| table.get(name).and_then(Value::as_reals).unwrap_or_default();
-        let model = Self {
+        Self {
             parameters: DataDriven2021Parameters::from_table(table),
             r_p: list("r_p"),
             r_n: list("r_n"),
             time_step: shared::real(table, "time_step").unwrap_or(1e-8),
             start_conductance: shared::real(table, "start_conductance"),
-        };
-        model.validate(&model.nominal())?;
-        for (parameter, list) in [("r_p", &model.r_p), ("r_n", &model.r_n)] {
-            if list.is_empty() {
-                let expected = "at least one coefficient".to_owned();
-                return Err(DeviceError::Parameter { parameter, value: f64::NAN, expected });
-            }
         }
-        let p = &model.parameters;
-        check_start(model.time_step, model.start_conductance, p.r_on, p.r_off)?;
-        Ok(model)
+        .checked()
     }
 
     fn nominal(&self) -> Vec<f64> {
@@ -132,7 +124,13 @@ impl DeviceModel for DataDriven2021 {
             ("t_p", p.t_p, p.t_p != 0.0, "a number other than 0"),
             ("t_n", p.t_n, p.t_n != 0.0, "a number other than 0"),
         ];
+        check_lists([("r_p", &self.r_p), ("r_n", &self.r_n)])?;
         check(Self::PARAMETERS, values, p.r_on, p.r_off, &rules)
+    }
+
+    #[inline(never)]
+    fn run_job(&self, job: Job<'_>) {
+        kernel::run(self, job);
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table};
 
-use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, Window, device_parameters};
+use super::shared::{self, START, check, joined};
+use crate::{DeviceError, DeviceModel, Job, Lane, Pulses, Sweeps, Window, device_parameters, kernel};
 
 device_parameters! {
     /// Parameters of [`LinearIonDrift`].
@@ -103,16 +103,13 @@ impl DeviceModel for LinearIonDrift {
     type Prepared<L: Lane> = LinearIonDriftPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
-        let model = Self {
+        Self {
             parameters: LinearIonDriftParameters::from_table(table),
             window: shared::window(table),
             time_step: shared::real(table, "time_step").unwrap_or(1e-4),
             start_conductance: shared::real(table, "start_conductance"),
-        };
-        model.validate(&model.nominal())?;
-        let p = &model.parameters;
-        check_start(model.time_step, model.start_conductance, p.r_on, p.r_off)?;
-        Ok(model)
+        }
+        .checked()
     }
 
     fn nominal(&self) -> Vec<f64> {
@@ -141,6 +138,11 @@ impl DeviceModel for LinearIonDrift {
             ("window_j", p.window_j, p.window_j > 0.0, "a positive number"),
         ];
         check(Self::PARAMETERS, values, p.r_on, p.r_off, &rules)
+    }
+
+    #[inline(never)]
+    fn run_job(&self, job: Job<'_>) {
+        kernel::run(self, job);
     }
 
     #[inline(always)]

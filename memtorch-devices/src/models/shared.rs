@@ -72,24 +72,18 @@ pub(super) fn check(
     }
 }
 
-/// Checks the time step and the conductance at the beginning.
-pub(super) fn check_start(
-    time_step: f64,
-    start: Option<f64>,
-    r_on: f64,
-    r_off: f64,
-) -> Result<(), DeviceError> {
-    if !(time_step > 0.0 && time_step.is_finite()) {
-        let expected = "a positive number of seconds".to_owned();
-        return Err(DeviceError::Parameter { parameter: "time_step", value: time_step, expected });
-    }
-    match start {
-        // Bounds up to the rounding of 1 / R.
-        Some(g) if !(g >= (1.0 - 1e-12) / r_off && g <= (1.0 + 1e-12) / r_on) => {
-            let expected =
-                format!("a conductance from 1/r_off = {:e} to 1/r_on = {:e}", 1.0 / r_off, 1.0 / r_on);
-            Err(DeviceError::Parameter { parameter: "start_conductance", value: g, expected })
+/// Checks coefficients of polynomials.
+pub(super) fn check_lists(lists: [(&'static str, &[f64]); 2]) -> Result<(), DeviceError> {
+    for (parameter, list) in lists {
+        let wrong = |value, expected: &str| {
+            Err(DeviceError::Parameter { parameter, value, expected: expected.to_owned() })
+        };
+        if list.is_empty() {
+            return wrong(f64::NAN, "at least one coefficient");
         }
-        _ => Ok(()),
+        if let Some(value) = list.iter().find(|value| !value.is_finite()) {
+            return wrong(*value, "finite coefficients");
+        }
     }
+    Ok(())
 }

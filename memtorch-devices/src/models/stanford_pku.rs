@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
-use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, device_parameters};
+use super::shared::{self, START, check, joined};
+use crate::{DeviceError, DeviceModel, Job, Lane, Pulses, Sweeps, device_parameters, kernel};
 
 /// Boltzmann's constant in J/K.
 const BOLTZMANN: f64 = 1.380_649e-23;
@@ -132,16 +132,13 @@ impl DeviceModel for StanfordPku {
     type Prepared<L: Lane> = StanfordPkuPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
-        let model = Self {
+        Self {
             parameters: StanfordPkuParameters::from_table(table),
             dynamic: table.get("dynamic").and_then(Value::as_bool).unwrap_or(false),
             time_step: shared::real(table, "time_step").unwrap_or(1e-4),
             start_conductance: shared::real(table, "start_conductance"),
-        };
-        model.validate(&model.nominal())?;
-        let p = &model.parameters;
-        check_start(model.time_step, model.start_conductance, p.r_on, p.r_off)?;
-        Ok(model)
+        }
+        .checked()
     }
 
     fn nominal(&self) -> Vec<f64> {
@@ -197,6 +194,11 @@ impl DeviceModel for StanfordPku {
         self.dynamic
     }
 
+    #[inline(never)]
+    fn run_job(&self, job: Job<'_>) {
+        kernel::run(self, job);
+    }
+
     #[inline(always)]
     fn prepare<L: Lane>(&self, values: &[L]) -> StanfordPkuPrepared<L> {
         let p = StanfordPkuLanes::new(values);
@@ -244,15 +246,24 @@ impl DeviceModel for StanfordPku {
     #[inline(always)]
     fn step<L: Lane>(&self, p: &Self::Prepared<L>, gap: L, voltage: L, dt: f64, normal: L) -> L {
         let (zero, one) = (L::splat(0.0), L::splat(1.0));
-        let current = self.current(p, gap, voltage);
-        let temperature = p.t_0 + (voltage * current).abs() * p.r_th;
         let nanometres = gap * L::splat(1e9);
         let gamma = p.gamma_0 - p.beta * (nanometres * nanometres * nanometres);
-        let weak = (gamma * voltage.abs() * p.per_t_ox).below(p.f_min);
-        let gamma = L::select(weak, zero, gamma);
-        let per_temperature = one / temperature;
-        let hop = (gamma * p.hop * voltage * per_temperature).sinh();
-        let mut rate = -(p.nu_0 * (-(p.activation * per_temperature)).exp() * hop);
+        let field = gamma * voltage.abs() * p.per_t_ox;
+        let strong = field.compare(p.f_min, |field, least| !(field < least));
+        let drifts = L::any(strong);
+        // Below the least field without noise nothing moves, however warm.
+        if !drifts && !self.dynamic {
+            return gap.clamp(p.gap_min, p.gap_max);
+        }
+        let current = self.current(p, gap, voltage);
+        let temperature = p.t_0 + (voltage * current).abs() * p.r_th;
+        let mut rate = zero;
+        if drifts {
+            let per_temperature = one / temperature;
+            let hop = (gamma * p.hop * voltage * per_temperature).sinh();
+            let drift = -(p.nu_0 * (-(p.activation * per_temperature)).exp() * hop);
+            rate = L::select(strong, drift, zero);
+        }
         if self.dynamic {
             let onset = one + ((p.t_crit - temperature) * p.per_t_smth).exp();
             rate = rate + normal * (p.delta_g_0 / onset);

@@ -1,7 +1,7 @@
 use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 
-use super::shared::{self, START, check, check_start, joined};
-use crate::{DeviceError, DeviceModel, Lane, Pulses, Sweeps, Window, device_parameters};
+use super::shared::{self, START, check, joined};
+use crate::{DeviceError, DeviceModel, Job, Lane, Pulses, Sweeps, Window, device_parameters, kernel};
 
 device_parameters! {
     /// Parameters of [`Vteam`].
@@ -154,7 +154,7 @@ impl DeviceModel for Vteam {
     type Prepared<L: Lane> = VteamPrepared<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
-        let model = Self {
+        Self {
             parameters: VteamParameters::from_table(table),
             resistance: match table.get("resistance").and_then(Value::as_text) {
                 Some("exponential") => ResistanceLaw::Exponential,
@@ -165,11 +165,8 @@ impl DeviceModel for Vteam {
             a_off: shared::real(table, "a_off"),
             time_step: shared::real(table, "time_step").unwrap_or(1e-10),
             start_conductance: shared::real(table, "start_conductance"),
-        };
-        model.validate(&model.nominal())?;
-        let p = &model.parameters;
-        check_start(model.time_step, model.start_conductance, p.r_on, p.r_off)?;
-        Ok(model)
+        }
+        .checked()
     }
 
     fn nominal(&self) -> Vec<f64> {
@@ -199,8 +196,15 @@ impl DeviceModel for Vteam {
             ("window_p", p.window_p, p.window_p > 0.0, "a positive number"),
             ("window_j", p.window_j, p.window_j > 0.0, "a positive number"),
             ("w_c", p.w_c, p.w_c > 0.0, "a positive number"),
+            ("a_on", self.a_on.unwrap_or(0.0), self.a_on.is_none_or(f64::is_finite), "a finite number"),
+            ("a_off", self.a_off.unwrap_or(0.0), self.a_off.is_none_or(f64::is_finite), "a finite number"),
         ];
         check(Self::PARAMETERS, values, p.r_on, p.r_off, &rules)
+    }
+
+    #[inline(never)]
+    fn run_job(&self, job: Job<'_>) {
+        kernel::run(self, job);
     }
 
     #[inline(always)]

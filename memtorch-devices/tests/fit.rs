@@ -1,6 +1,6 @@
 //! Known parameters are found again in records of them with noise.
 
-use memtorch_devices::fit::{Determined, Fit, FitError, FitOptions, Measurement, fit};
+use memtorch_devices::fit::{Determined, Fit, FitError, FitOptions, Fitted, Measurement, fit};
 use memtorch_devices::models::MODELS;
 use memtorch_devices::{DeviceEntry, Distribution, Stream, Table, Value, sine, trace};
 
@@ -14,117 +14,162 @@ fn table(set: &[(&str, f64)]) -> Table {
 
 /// The record of a device, with normal noise of this share of the greatest current.
 fn record(name: &str, truth: &[(&str, f64)], voltages: Vec<f64>, dt: f64, noise: f64) -> Measurement {
+    noisy(name, truth, voltages, dt, noise, 9).0
+}
+
+/// The same with noise of a seed, and the root mean square of that.
+fn noisy(
+    name: &str,
+    truth: &[(&str, f64)],
+    voltages: Vec<f64>,
+    dt: f64,
+    noise: f64,
+    seed: u64,
+) -> (Measurement, f64) {
     let entry = entry(name);
     let complete = memtorch_utils::config::check(entry.fields, &table(truth)).unwrap();
     let device = (entry.build)(&complete).unwrap();
     let mut currents = trace(device, &voltages, dt, Stream::root(0, 0)).unwrap().currents;
     let largest = currents.iter().fold(0.0f64, |a, i| a.max(i.abs()));
     let normal = Distribution::normal(0.0, noise * largest).unwrap();
+    let mut square = 0.0;
     for (k, current) in currents.iter_mut().enumerate() {
-        *current += normal.sample(&mut Stream::root(9, 0).at([k as u32, 0, 0]));
+        let noise = normal.sample(&mut Stream::root(seed, 0).at([k as u32, 0, 0]));
+        *current += noise;
+        square += noise * noise;
     }
-    Measurement { time_step: dt, voltages, currents }
+    let noise = (square / currents.len() as f64).sqrt();
+    (Measurement { time_step: dt, voltages, currents }, noise)
 }
 
 fn fitted(name: &str, measured: &Measurement) -> Fit {
     fit(entry(name), &Table::new(), measured, &FitOptions::default()).unwrap()
 }
 
-/// From the model's defaults, without noise and with it: exactly, and to `errors` standard errors, which `worst`
-/// bounds as a share of the value.
-fn recovers(name: &str, truth: &[(&str, f64)], voltages: Vec<f64>, dt: f64, errors: f64, worst: f64) {
-    let clean = record(name, truth, voltages.clone(), dt, 1e-12);
-    let noisy = record(name, truth, voltages, dt, 1e-3);
-    for (measured, noise) in [(clean, false), (noisy, true)] {
-        let found = fitted(name, &measured);
-        assert!(found.converged, "{name}");
-        for (parameter, expected) in truth {
-            let one = found.parameters.iter().find(|one| one.name == *parameter).unwrap();
-            assert_eq!(one.determined, Determined::Yes, "{name} {one:?}");
-            let error = one.standard_error.unwrap();
-            let off = (one.value - expected).abs();
-            if noise {
-                assert!(off < errors * error, "{name}: {expected} {one:?}");
-                assert!(error < worst * expected.abs(), "{name}: {expected} {one:?}");
-            } else {
-                assert!(off < 1e-6 * expected.abs(), "{name}: {expected} {one:?}");
-            }
-            assert_eq!(found.table.get(parameter), Some(&Value::Real(one.value)));
-        }
-        // The residual is the noise: its share of the root mean square, to 5 standard errors.
-        if noise {
-            let largest = measured.currents.iter().fold(0.0f64, |a, i| a.max(i.abs()));
-            let share = found.residual / (1e-3 * largest);
-            let samples = measured.currents.len() as f64;
-            assert!((share - 1.0).abs() < 5.0 / (2.0 * samples).sqrt() + 0.02, "{name}: {share}");
-        }
+fn one<'f>(found: &'f Fit, name: &str) -> &'f Fitted {
+    found.parameters.iter().find(|one| one.name == name).unwrap()
+}
+
+/// Without noise, from the model's defaults.
+fn recovers(name: &str, truth: &[(&str, f64)], voltages: Vec<f64>, dt: f64) {
+    let found = fitted(name, &record(name, truth, voltages, dt, 1e-12));
+    assert!(found.converged, "{name}");
+    for (parameter, expected) in truth {
+        let one = one(&found, parameter);
+        assert_eq!(one.determined, Determined::Yes, "{name} {one:?}");
+        assert!((one.value / expected - 1.0).abs() < 1e-6, "{name}: {expected} {one:?}");
+        assert_eq!(found.table.get(parameter), Some(&Value::Real(one.value)));
     }
 }
+
+/// With noise of 0.1 %: no worse than the truth is, and every number that is determined, well or hardly, within 4.5
+/// of its standard errors. Gives the fit of the first seed.
+fn covers(name: &str, truth: &[(&str, f64)], voltages: &[f64], dt: f64, seeds: &[u64]) -> Fit {
+    let mut first = None;
+    for seed in seeds {
+        let (measured, noise) = noisy(name, truth, voltages.to_vec(), dt, 1e-3, *seed);
+        let found = fitted(name, &measured);
+        assert!(found.residual < 1.001 * noise, "{name} {seed}: {} {noise}", found.residual);
+        for (parameter, expected) in truth {
+            let one = one(&found, parameter);
+            assert!(matches!(one.determined, Determined::Yes | Determined::Hardly), "{name} {seed}: {one:?}");
+            // Of the logarithm, by which it is looked for.
+            let error = one.standard_error.unwrap() / one.value.abs();
+            let off = (one.value / expected).ln().abs();
+            assert!(off < 4.5 * error, "{name} {seed}: {expected} {one:?}");
+        }
+        first.get_or_insert(found);
+    }
+    first.unwrap()
+}
+
+const DRIFT: [(&str, f64); 3] = [("r_on", 150.0), ("r_off", 12e3), ("u_v", 1.6e-14)];
+const VTEAM: [(&str, f64); 8] = [
+    ("r_on", 80.0),
+    ("r_off", 1500.0),
+    ("k_on", -5.0),
+    ("k_off", 8e-3),
+    ("alpha_on", 2.5),
+    ("alpha_off", 1.3),
+    ("v_on", -0.3),
+    ("v_off", 0.03),
+];
+const PKU: [(&str, f64); 5] =
+    [("r_on", 700.0), ("r_off", 1.5e5), ("v_0", 0.3), ("gamma_0", 17.0), ("nu_0", 15.0)];
+const DATA: [(&str, f64); 7] = [
+    ("rate_p", 900.0),
+    ("rate_n", -5e4),
+    ("t_p", 6.0),
+    ("a_p", 0.3),
+    ("a_n", 0.2),
+    ("b_p", 2.8),
+    ("b_n", 3.2),
+];
+const DATA_2021: [(&str, f64); 6] =
+    [("rate_p", 800.0), ("rate_n", -30.0), ("a_p", 0.4), ("a_n", 0.25), ("b_p", 2.5), ("b_n", 2.9)];
 
 #[test]
 fn linear_ion_drift_is_recovered() {
-    let truth = [("r_on", 150.0), ("r_off", 12e3), ("u_v", 1.6e-14)];
-    recovers("linear-ion-drift", &truth, sine(5.0, 2.5, 0.8, 4e-4), 4e-4, 4.0, 0.02);
+    let voltages = sine(5.0, 2.5, 0.8, 4e-4);
+    recovers("linear-ion-drift", &DRIFT, voltages.clone(), 4e-4);
+    let found = covers("linear-ion-drift", &DRIFT, &voltages, 4e-4, &[9, 10]);
+    assert!(found.parameters.iter().take(3).all(|one| one.determined == Determined::Yes), "{found:?}");
 }
 
-/// SET takes few samples: noise leaves several explanations of it, so that only the resistances are told from their
-/// standard errors; without noise everything is found.
 #[test]
 fn vteam_is_recovered() {
-    let truth = [
-        ("r_on", 80.0),
-        ("r_off", 1500.0),
-        ("k_on", -5.0),
-        ("k_off", 8e-3),
-        ("alpha_on", 2.5),
-        ("alpha_off", 1.3),
-        ("v_on", -0.3),
-        ("v_off", 0.03),
-    ];
-    for (noise, checked) in [(1e-12, truth.len()), (1e-3, 2)] {
-        let found = fitted("vteam", &record("vteam", &truth, sine(1.0, 50e6, 40e-9, 2e-11), 2e-11, noise));
-        for ((name, expected), one) in truth.iter().zip(&found.parameters).take(checked) {
-            assert_eq!(one.name, *name);
-            let bound = (1e-6 * expected.abs()).max(4.0 * one.standard_error.unwrap());
-            assert!((one.value - expected).abs() < bound, "{noise}: {expected} {one:?}");
-        }
+    recovers("vteam", &VTEAM, sine(1.0, 50e6, 40e-9, 2e-11), 2e-11);
+}
+
+/// SET takes so few samples that noise leaves many explanations of it: the fit of the first seed ends at a `k_on` of
+/// -7, and has to say that the record hardly tells it from `v_on` and `alpha_on`.
+#[test]
+fn vteam_says_what_noise_leaves_open() {
+    let found = covers("vteam", &VTEAM, &sine(1.0, 50e6, 40e-9, 2e-11), 2e-11, &[9, 10, 11]);
+    for name in ["r_on", "r_off", "alpha_off"] {
+        assert_eq!(one(&found, name).determined, Determined::Yes, "{name}");
     }
+    let k_on = one(&found, "k_on");
+    assert_eq!(k_on.determined, Determined::Hardly, "{k_on:?}");
+    let with = k_on.correlation.as_ref().unwrap();
+    assert!(["v_on", "alpha_on"].contains(&&with.with[..]) && with.value.abs() > 0.95, "{k_on:?}");
+    let alpha_on = one(&found, "alpha_on");
+    assert!(alpha_on.correlation.is_some(), "{alpha_on:?}");
 }
 
 #[test]
 fn data_driven_is_recovered() {
-    let truth = [
-        ("rate_p", 900.0),
-        ("rate_n", -5e4),
-        ("t_p", 6.0),
-        ("a_p", 0.3),
-        ("a_n", 0.2),
-        ("b_p", 2.8),
-        ("b_n", 3.2),
-    ];
-    recovers("data-driven", &truth, sine(1.5, 10e3, 2e-4, 1e-7), 1e-7, 4.0, 0.1);
+    let voltages = sine(1.5, 10e3, 2e-4, 1e-7);
+    recovers("data-driven", &DATA, voltages.clone(), 1e-7);
+    let found = covers("data-driven", &DATA, &voltages, 1e-7, &[9, 10]);
+    assert!(found.parameters.iter().take(7).all(|one| one.determined == Determined::Yes), "{found:?}");
 }
 
 #[test]
 fn data_driven_2021_is_recovered() {
-    let truth =
-        [("rate_p", 800.0), ("rate_n", -30.0), ("a_p", 0.4), ("a_n", 0.25), ("b_p", 2.5), ("b_n", 2.9)];
-    recovers("data-driven-2021", &truth, sine(1.5, 10e3, 2e-4, 1e-7), 1e-7, 4.0, 0.05);
+    let voltages = sine(1.5, 10e3, 2e-4, 1e-7);
+    recovers("data-driven-2021", &DATA_2021, voltages.clone(), 1e-7);
+    let found = covers("data-driven-2021", &DATA_2021, &voltages, 1e-7, &[9, 10]);
+    assert!(found.parameters.iter().take(6).all(|one| one.determined == Determined::Yes), "{found:?}");
 }
 
-/// Its sudden switching makes steps in the sum: values are near, standard errors are not to be trusted.
+/// Its sudden switching makes steps in the sum, on which a search without noise stops before its end: values are near.
 #[test]
 fn stanford_pku_is_recovered() {
-    let truth = [("r_on", 700.0), ("r_off", 1.5e5), ("v_0", 0.3), ("gamma_0", 17.0), ("nu_0", 15.0)];
-    for (noise, bounds) in [(1e-12, [1e-4, 1e-3, 1e-5, 1e-4, 1e-2]), (1e-3, [0.01, 0.05, 0.01, 0.02, 0.2])] {
-        let found =
-            fitted("stanford-pku", &record("stanford-pku", &truth, sine(1.5, 1e6, 2e-6, 1e-9), 1e-9, noise));
-        for (((name, expected), bound), one) in truth.iter().zip(bounds).zip(&found.parameters) {
-            assert_eq!(one.name, *name);
-            assert!((one.value / expected - 1.0).abs() < bound, "{noise}: {expected} {one:?}");
-        }
-        assert!(found.relative_residual < 1e-5 + 10.0 * noise, "{}", found.relative_residual);
+    let found =
+        fitted("stanford-pku", &record("stanford-pku", &PKU, sine(1.5, 1e6, 2e-6, 1e-9), 1e-9, 1e-12));
+    for ((name, expected), bound) in PKU.iter().zip([1e-4, 1e-3, 1e-5, 1e-4, 1e-2]) {
+        let one = one(&found, name);
+        assert!((one.value / expected - 1.0).abs() < bound, "{expected} {one:?}");
     }
+    assert!(found.relative_residual < 1e-5, "{}", found.relative_residual);
+}
+
+#[test]
+fn stanford_pku_says_what_noise_leaves_open() {
+    let found = covers("stanford-pku", &PKU, &sine(1.5, 1e6, 2e-6, 1e-9), 1e-9, &[9, 11]);
+    let nu_0 = one(&found, "nu_0");
+    assert_eq!(nu_0.correlation.as_ref().map(|other| &other.with[..]), Some("gamma_0"), "{nu_0:?}");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! The sum of the squared differences between the measured currents and those of a [`trace`](crate::trace) is made
 //! as small as can be: many candidates are tried side by side as one population, and the method of Levenberg and
-//! Marquardt goes on from the best of them. Numbers keep the sign that they start with and are looked for by their
-//! logarithm. Nothing is random but the candidates, whose stream is fixed: equal records give equal fits.
+//! Marquardt goes on from the best of them. A walk through all that the record allows then gives the errors, and says
+//! which parameters it does not tell from each other. Numbers keep the sign that they start with and are looked for by
+//! their logarithm. Nothing is random but candidates and walk, whose streams are fixed: equal records give equal fits.
 //!
 //! ```
 //! use memtorch_devices::fit::{FitOptions, Measurement, fit};
@@ -31,6 +32,7 @@ mod problem;
 mod starts;
 mod statistics;
 mod unknown;
+mod valley;
 
 pub use error::FitError;
 pub use measurement::Measurement;
@@ -54,7 +56,7 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        Self { parameters: None, tries: 1024 }
+        Self { parameters: None, tries: 4096 }
     }
 }
 
@@ -67,21 +69,34 @@ pub struct Fitted {
     pub start: f64,
     /// What was found.
     pub value: f64,
-    /// One standard deviation of it, from the curvature of the sum and the residual; `None` where it has no meaning.
+    /// One standard deviation of it, from the sum of squares around it and the residual; `None` where it has no
+    /// meaning.
     pub standard_error: Option<f64>,
     /// Whether the record determines it.
     pub determined: Determined,
+    /// The parameter that makes up most for a change of this one, where it makes up for nearly all of it: the record
+    /// then tells a combination of both, and one is only known as well as the other.
+    pub correlation: Option<Correlation>,
+}
+
+/// How the errors of two parameters go together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Correlation {
+    /// The other parameter.
+    pub with: String,
+    /// From -1 to 1, of the logarithms of numbers that are looked for by their logarithm.
+    pub value: f64,
 }
 
 /// Whether a record determines a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Determined {
-    /// It does.
+    /// It does: its standard error is at most a tenth of it.
     Yes,
-    /// Its standard error is more than half of it.
+    /// Its standard error is between a tenth and half of it.
     Hardly,
-    /// The currents do not change when it changes, alone or together with others.
+    /// Its standard error is more, or the currents do not change when it changes, alone or together with others.
     No,
     /// It lies at a bound of what is possible: `start_conductance` at `1 / r_on` or `1 / r_off`.
     AtBound,
@@ -119,5 +134,5 @@ pub fn fit(
     let mut problem = Problem::new(entry, table, complete, measured, options)?;
     let starts = starts::best(&problem, options.tries);
     let best = minimise::from_each(&mut problem, &starts);
-    statistics::describe(&problem, &best)
+    statistics::describe(&mut problem, best)
 }

@@ -10,7 +10,7 @@ use crate::job::{Job, Noise, Record, Task, Waveform};
 use crate::{Device, DeviceEntry, DeviceError, Parameter};
 
 /// Devices that are simulated together: the widest vectors hold as many.
-pub(super) const TOGETHER: usize = 16;
+pub(super) const TOGETHER: usize = 32;
 /// Samples between two looks at the record.
 const STRETCH: usize = 4096;
 

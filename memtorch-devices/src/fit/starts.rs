@@ -1,27 +1,45 @@
-use memtorch_utils::Stream;
+use memtorch_utils::{Stream, StreamRng};
 
 use super::problem::{Problem, TOGETHER};
 use super::unknown::{Place, Unknown};
 
-/// How many starts the search goes on from.
-const KEPT: usize = 3;
+/// Populations that know nothing of each other: each may end in another valley.
+const ISLANDS: usize = 4;
+/// How many starts of each the search goes on from.
+const KEPT: usize = 2;
 /// The first candidates lie within this factor of the values that were given.
 const SPREAD: f64 = 5.0;
 /// Candidates of a generation.
-const GENERATION: usize = 2 * TOGETHER;
+const GENERATION: usize = TOGETHER;
 
 /// The best of many candidates, the best first, by differential evolution (Storn and Price, J. Global Optimization 11,
 /// 1997): of each candidate and of a mixture of others the better one stays. It crosses the plateaus of sudden
 /// switching, where slopes say nothing.
 pub(super) fn best(problem: &Problem<'_>, count: usize) -> Vec<Vec<f64>> {
+    // What a person gave is always tried.
     let given = vec![0.0; problem.unknowns.len()];
-    let mut members = first(problem, &given);
+    let mut starts = vec![given.clone()];
+    for island in 0..ISLANDS {
+        let stream = Stream::root(0, 0).named("fit").child(island as u64);
+        for start in settled(problem, &given, count / ISLANDS, stream) {
+            if !starts.contains(&start) {
+                starts.push(start);
+            }
+        }
+    }
+    starts
+}
+
+/// The best of one population after so many tries.
+fn settled(problem: &Problem<'_>, given: &[f64], count: usize, stream: Stream) -> Vec<Vec<f64>> {
+    let mut members = first(problem, given, stream);
     let mut sums = problem.sums(&members);
     let leader = |sums: &[f64]| (0..sums.len()).min_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap_or(0);
     for generation in 1..count.div_ceil(GENERATION) {
         let best = leader(&sums);
-        let mixed: Vec<Vec<f64>> =
-            (0..members.len()).map(|index| mixture(&members, index, best, generation)).collect();
+        let mixed: Vec<Vec<f64>> = (0..members.len())
+            .map(|index| mixture(&members, index, best, stream.at([generation as u32, index as u32, 0])))
+            .collect();
         for (index, (candidate, sum)) in mixed.iter().zip(problem.sums(&mixed)).enumerate() {
             if sum < sums[index] {
                 members[index].clone_from(candidate);
@@ -31,21 +49,16 @@ pub(super) fn best(problem: &Problem<'_>, count: usize) -> Vec<Vec<f64>> {
     }
     let mut order: Vec<usize> = (0..members.len()).collect();
     order.sort_by(|a, b| sums[*a].total_cmp(&sums[*b]).then(a.cmp(b)));
-    let mut kept: Vec<Vec<f64>> = order.into_iter().take(KEPT).map(|index| members[index].clone()).collect();
-    // What a person gave is always tried.
-    if !kept.contains(&given) {
-        kept.push(given);
-    }
-    kept
+    order.into_iter().take(KEPT).map(|index| members[index].clone()).collect()
 }
 
 /// What was given, what the record shows, and others around these.
-fn first(problem: &Problem<'_>, given: &[f64]) -> Vec<Vec<f64>> {
+fn first(problem: &Problem<'_>, given: &[f64], stream: Stream) -> Vec<Vec<f64>> {
     let mut members = vec![given.to_vec()];
     members.extend(seen(problem));
     let centres = members.clone();
     for index in members.len()..GENERATION {
-        let mut random = Stream::root(0, 0).named("fit").at([0, index as u32, 0]);
+        let mut random = stream.at([0, index as u32, 0]);
         let spread = |position: &f64| position + SPREAD.ln() * (2.0 * random.uniform() - 1.0);
         let mut member: Vec<f64> = centres[index % centres.len()].iter().map(spread).collect();
         // A device may begin anywhere between its bounds.
@@ -60,8 +73,7 @@ fn first(problem: &Problem<'_>, given: &[f64]) -> Vec<Vec<f64>> {
 }
 
 /// Between a member and the best, and along the way from one member to another.
-fn mixture(members: &[Vec<f64>], index: usize, best: usize, generation: usize) -> Vec<f64> {
-    let mut random = Stream::root(0, 0).named("fit").at([generation as u32, index as u32, 0]);
+fn mixture(members: &[Vec<f64>], index: usize, best: usize, mut random: StreamRng) -> Vec<f64> {
     let mut pick = || ((random.uniform() * members.len() as f64) as usize).min(members.len() - 1);
     let (from, to) = (pick(), pick());
     let factor = 0.4 + 0.5 * random.uniform();

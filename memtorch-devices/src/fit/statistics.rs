@@ -1,55 +1,65 @@
 use memtorch_utils::config::Value;
-use nalgebra::{DMatrix, SymmetricEigen};
 
-use super::minimise::{End, slopes};
+use super::minimise::{self, End};
 use super::problem::Problem;
 use super::unknown::Place;
-use super::{Determined, Fit, FitError, Fitted};
+use super::valley::{self, Valley, explore};
+use super::{Correlation, Determined, Fit, FitError, Fitted};
 
-/// Directions of the search along which the currents change by less than this share of the direction that changes
-/// them most cannot be told from rounding.
-const FLAT: f64 = 1e-6;
-/// Distance in positions over which slopes are taken: as wide as a standard error that matters.
-const STEP: f64 = 1e-2;
+/// How often a search goes on from a lower place that was seen around its end.
+const ROUNDS: usize = 12;
+/// Standard errors, in positions, up to which a number is determined, and is hardly.
+const YES: f64 = 0.1;
+const HARDLY: f64 = 0.5;
+/// Correlations that are worth a word.
+const CLOSE: f64 = 0.9;
 
 /// What was found, and how well.
-pub(super) fn describe(problem: &Problem<'_>, end: &End) -> Result<Fit, FitError> {
-    let mut values = problem.values(&end.candidate);
-    let (r_on, r_off) = problem.resistances(&values);
-    let mut bound = vec![false; values.len()];
-    for ((unknown, value), bound) in problem.unknowns.iter().zip(&mut values).zip(&mut bound) {
-        if unknown.place == Place::Start {
-            // Beyond its bounds a start is at its bound.
-            *bound = !(*value > (1.0 + 1e-9) / r_off && *value < (1.0 - 1e-9) / r_on);
-            *value = value.clamp(1.0 / r_off, 1.0 / r_on);
-        }
-    }
-    let Some(currents) = problem.currents(std::slice::from_ref(&end.candidate)).pop().flatten() else {
-        let what = "no parameters with which the model gives a current for every voltage".to_owned();
-        let expected = "a record of such a device, or other start values (--set)".to_owned();
-        return Err(FitError::Measurement { what, expected });
+pub(super) fn describe(problem: &mut Problem<'_>, mut end: End) -> Result<Fit, FitError> {
+    let impossible = || FitError::Measurement {
+        what: "no parameters with which the model gives a current for every voltage".to_owned(),
+        expected: "a record of such a device, or other start values (--set)".to_owned(),
     };
-    let (errors, flat) = uncertainty(&slopes(problem, &end.candidate, STEP), &bound, end.sum);
+    if !end.sum.is_finite() {
+        return Err(impossible());
+    }
+    let mut rounds = 0;
+    let (bound, around) = loop {
+        let (bound, valley) = look(problem, &end, rounds < ROUNDS);
+        match valley {
+            Valley::Around(around) => break (bound, around),
+            Valley::Lower(lower) => end = minimise::from_each(problem, &[lower]),
+        }
+        rounds += 1;
+        end.converged &= rounds < ROUNDS;
+    };
+    let currents = problem.currents(std::slice::from_ref(&end.candidate)).pop().flatten();
+    let currents = currents.ok_or_else(impossible)?;
+    let values = values(problem, &end);
     let parameters = problem
         .unknowns
         .iter()
         .enumerate()
         .map(|(at, unknown)| {
-            let error = errors[at];
+            let error = valley::error(&around, at);
             let determined = match () {
                 () if bound[at] => Determined::AtBound,
-                () if flat[at] => Determined::No,
-                () if error > 0.5 => Determined::Hardly,
+                () if error > HARDLY => Determined::No,
+                () if error > YES => Determined::Hardly,
                 () => Determined::Yes,
             };
             let standard_error = matches!(determined, Determined::Yes | Determined::Hardly)
                 .then_some(error * unknown.unit(values[at]));
+            let correlation = valley::partner(&around, at)
+                .filter(|(_, value)| value.abs() > CLOSE)
+                .map(|(other, value)| Correlation { with: problem.unknowns[other].name.clone(), value });
             Fitted {
                 name: unknown.name.clone(),
                 start: unknown.start,
                 value: values[at],
                 standard_error,
                 determined,
+                correlation,
             }
         })
         .collect();
@@ -66,31 +76,28 @@ pub(super) fn describe(problem: &Problem<'_>, end: &End) -> Result<Fit, FitError
     })
 }
 
-/// Standard errors in positions, and what is flat. What lies at a bound is left out. `sum` is the mean square of the
-/// differences.
-fn uncertainty(slopes: &DMatrix<f64>, bound: &[bool], sum: f64) -> (Vec<f64>, Vec<bool>) {
-    let free: Vec<usize> = (0..bound.len()).filter(|at| !bound[*at]).collect();
-    let (mut errors, mut flat) = (vec![0.0; bound.len()], vec![false; bound.len()]);
-    if free.is_empty() {
-        return (errors, flat);
-    }
-    let slopes = slopes.select_columns(&free);
-    let samples = slopes.nrows() as f64;
-    let variance = sum * samples / (samples - free.len() as f64).max(1.0);
-    let curvature = SymmetricEigen::new(slopes.transpose() * &slopes);
-    let steepest = curvature.eigenvalues.max();
-    for (value, direction) in curvature.eigenvalues.iter().zip(curvature.eigenvectors.column_iter()) {
-        let is_flat = !(*value > FLAT * FLAT * steepest);
-        for (part, at) in direction.iter().zip(&free) {
-            if !is_flat {
-                errors[*at] += part * part * variance / value;
-            } else if part.abs() > 0.1 {
-                flat[*at] = true;
-            }
+/// The values at the end of a search; beyond its bounds a start is at its bound.
+fn values(problem: &Problem<'_>, end: &End) -> Vec<f64> {
+    let mut values = problem.values(&end.candidate);
+    let (r_on, r_off) = problem.resistances(&values);
+    for (unknown, value) in problem.unknowns.iter().zip(&mut values) {
+        if unknown.place == Place::Start {
+            *value = value.clamp(1.0 / r_off, 1.0 / r_on);
         }
     }
-    for error in &mut errors {
-        *error = error.sqrt();
-    }
-    (errors, flat)
+    values
+}
+
+/// What lies at a bound, and what is around all the rest.
+fn look(problem: &Problem<'_>, end: &End, lower: bool) -> (Vec<bool>, Valley) {
+    let values = problem.values(&end.candidate);
+    let (r_on, r_off) = problem.resistances(&values);
+    let bound = |(at, value): (usize, &f64)| {
+        let inside = *value > (1.0 + 1e-9) / r_off && *value < (1.0 - 1e-9) / r_on;
+        problem.unknowns[at].place == Place::Start && !inside
+    };
+    let bound: Vec<bool> = values.iter().enumerate().map(bound).collect();
+    let free: Vec<usize> = (0..bound.len()).filter(|at| !bound[*at]).collect();
+    let valley = explore(problem, end, &free, lower);
+    (bound, valley)
 }

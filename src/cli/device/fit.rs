@@ -43,16 +43,19 @@ pub(crate) fn execute(arguments: &arguments::Fit, registry: &Registry) -> Result
         plot::fit(&picture, &measured, &found, entry.name)?;
     }
     let mut cautions = Vec::new();
-    let not: Vec<&str> = found
-        .parameters
-        .iter()
-        .filter(|one| matches!(one.determined, Determined::No | Determined::Hardly))
-        .map(|one| &one.name[..])
-        .collect();
-    if !not.is_empty() {
+    for one in &found.parameters {
+        let known = match one.determined {
+            Determined::Hardly => "hardly determines",
+            Determined::No => "does not determine",
+            _ => continue,
+        };
+        let with = match &one.correlation {
+            Some(other) => format!(" apart from {} (correlation {:.3})", other.with, other.value),
+            None => String::new(),
+        };
         cautions.push(format!(
-            "the record does not determine {}: leave them at what is known (--set), or measure where they matter",
-            not.join(", ")
+            "the record {known} {}{with}: leave it at what is known (--set), or measure where it matters",
+            one.name
         ));
     }
     if !found.converged {
@@ -89,6 +92,8 @@ fn json(model: &str, fit: &Fit, measured: &Measurement) -> serde_json::Value {
                 "value": one.value,
                 "standard_error": one.standard_error,
                 "determined": word(one.determined),
+                "correlated_with": one.correlation.as_ref().map(|other| &other.with),
+                "correlation": one.correlation.as_ref().map(|other| other.value),
             })
         })
         .collect();
@@ -108,7 +113,7 @@ fn human(model: &str, fit: &Fit, measured: &Measurement) -> String {
     let mut text = format!(
         "{model}: {} samples, one every {:e} s\n\
          residual {:.4e} A (root mean square), {:.3} % of the current's\n\n\
-         {:<18}  {:>14}  {:>14}  {:>10}  determined\n",
+         {:<18}  {:>14}  {:>14}  {:>10}  determined  tied to\n",
         measured.voltages.len(),
         measured.time_step,
         fit.residual,
@@ -121,11 +126,12 @@ fn human(model: &str, fit: &Fit, measured: &Measurement) -> String {
     for one in &fit.parameters {
         let error = one.standard_error.map_or("-".to_owned(), |error| format!("{error:.1e}"));
         let line = format!(
-            "{:<18}  {:>14.6e}  {:>14.6e}  {error:>10}  {}\n",
+            "{:<18}  {:>14.6e}  {:>14.6e}  {error:>10}  {:<10}  {}\n",
             one.name,
             one.start,
             one.value,
-            word(one.determined)
+            word(one.determined),
+            one.correlation.as_ref().map_or("-", |other| &other.with),
         );
         text.push_str(&line);
     }

@@ -3,7 +3,7 @@
 //! `cargo bench --bench devices`, or with a filter, as `cargo bench --bench devices vteam`. One thread. Two parameters
 //! differ from device to device. Beside criterion's figures, each case prints its device-steps a second, those of the
 //! scalar loop in the same run (f64, the standard library's functions, time inside the loop over devices), and
-//! their ratio.
+//! their ratio. What limits each is in docs/devices.md.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -57,14 +57,18 @@ fn loops(picture: &Picture) -> Result<(), Box<dyn Error>> {
                 let points: Vec<(f64, f64)> = x.iter().copied().zip(y.iter().copied()).collect();
                 Series::line(points.into_iter(), colour)
             };
-            let axis = Axis::logarithmic(sizes.iter().copied(), "|current|", "A");
+            let positive = || sizes.iter().copied().filter(|i| *i > 0.0);
+            let (least, most) = (positive().fold(f64::INFINITY, f64::min), positive().fold(0.0, f64::max));
+            // The curves in the upper part, so that the inset has the lower one.
+            let axis =
+                Axis::logarithmic(positive().chain([most * (least / most).powf(2.4)]), "|current|", "A");
             chart(
                 &panel,
                 &volts(&switching.voltages),
                 &axis,
                 &[line(&switching.voltages, &sizes, COLOURS[0])],
             )?;
-            let inset = part(&panel, (0.56, 0.42), (0.41, 0.42));
+            let inset = part(&panel, (0.57, 0.47), (0.41, 0.39));
             inset.fill(&WHITE)?;
             let axis = Axis::of(hysteresis.currents.iter().copied(), "current", "A");
             let series = line(&hysteresis.voltages, &hysteresis.currents, COLOURS[1]);
@@ -84,8 +88,8 @@ fn reset(picture: &Picture) -> Result<(), Box<dyn Error>> {
     let mut states = vec![population.conductances()[0]];
     let mut sweeps = Vec::new();
     for sweep in 0..SWEEPS {
-        let amplitude = 0.7 + 0.2 * sweep as f64;
-        let rise = (40e-9 / dt) as usize;
+        let amplitude = 0.1 + 0.02 * sweep as f64;
+        let rise = (10e-9 / dt).round() as usize;
         let voltages: Vec<f64> =
             (0..=2 * rise).map(|k| amplitude * (1.0 - (k as f64 / rise as f64 - 1.0).abs())).collect();
         let currents = population.record(&voltages, dt)?.currents;
@@ -149,7 +153,9 @@ fn resistances(picture: &Picture) -> Result<(), Box<dyn Error>> {
         let points = || series.iter().flat_map(|one| one.points.iter());
         // In ohm: a thousand of them would be kilo-ohm.
         let ohm = Axis::of(points().map(|(x, _)| *x), "resistance (ohm)", "");
-        let count = Axis::of(points().map(|(_, y)| *y).chain([0.0]), "devices", "");
+        let most = points().map(|(_, y)| *y).fold(0.0, f64::max);
+        // Room for the legend above the bars.
+        let count = Axis::of([0.0, 1.3 * most].into_iter(), "devices", "");
         chart(area, &ohm, &count, &series)
     })?;
     Ok(())
@@ -182,11 +188,11 @@ fn stochastic(picture: &Picture) -> Result<(), Box<dyn Error>> {
         })
         .collect();
     picture.draw((1000, 440), |area| {
+        let amperes = Axis::of(recording.currents.iter().chain(&read).copied(), "current", "A");
         let panels = [("any conductance", &recording.currents), ("10 states", &read)];
         for (half, (name, currents)) in area.split_evenly((1, 2)).iter().zip(panels) {
             let panel = half.margin(6 * FINE, 0, 0, 0).titled(name, ("sans-serif", 18 * FINE))?;
             let volts = Axis::of(voltages.iter().copied(), "voltage", "V");
-            let amperes = Axis::of(currents.iter().copied(), "current", "A");
             let line = |device: usize| {
                 let currents = currents.iter().skip(device).step_by(DEVICES);
                 Series::line(voltages.iter().copied().zip(currents.copied()), shade(device, DEVICES))

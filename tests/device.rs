@@ -6,6 +6,7 @@ use std::path::Path;
 
 use common::{Ran, memtorch_in};
 use memtorch::devices::models::MODELS;
+use memtorch::utils::config::Default;
 use memtorch::utils::npy::{NpyArray, NpyData};
 
 fn trace(folder: &Path, model: &str, more: &[&str]) -> Ran {
@@ -348,6 +349,33 @@ fn many_devices_are_recorded_with_parameters_of_their_own() {
         assert_eq!(ran.code, 1);
         for word in words {
             assert!(ran.stderr.contains(word), "{}", ran.stderr);
+        }
+    }
+}
+
+/// What the page of the models says of each parameter is what `device list` says.
+#[test]
+fn the_page_of_the_models_has_every_parameter() {
+    let page = std::fs::read_to_string(common::root().join("docs/devices.md")).unwrap();
+    for entry in MODELS {
+        let named = format!("`{}`:", entry.name);
+        let section = page.split("\n## ").find(|section| section.contains(&named)).unwrap();
+        for field in entry.fields.iter().filter(|field| field.name != "start_conductance") {
+            let first = format!("| `{}` | ", field.name);
+            let row = section.lines().find_map(|line| line.strip_prefix(&first));
+            let row = row.unwrap_or_else(|| panic!("{}: {}", entry.name, field.name));
+            let [default, unit, meaning] = row.split(" | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
+            assert_eq!((unit, meaning), (field.unit, &format!("{} |", field.meaning)[..]));
+            let shown = match field.default {
+                Default::Real(value) => default.parse() == Ok(value),
+                Default::Reals(values) => {
+                    default.split(", ").map(|one| one.parse().unwrap()).eq(values.iter().copied())
+                }
+                Default::Bool(value) => default == value.to_string(),
+                Default::Text(value) => default == value,
+                _ => default == "-",
+            };
+            assert!(shown, "{}: {} is {default}", entry.name, field.name);
         }
     }
 }

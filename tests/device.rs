@@ -367,9 +367,9 @@ fn the_page_of_the_models_has_every_parameter() {
             let [default, unit, meaning] = row.split(" | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
             assert_eq!((unit, meaning), (field.unit, &format!("{} |", field.meaning)[..]));
             let shown = match field.default {
-                Default::Real(value) => default.parse() == Ok(value),
+                Default::Real(value) => default.parse::<f64>() == Ok(value),
                 Default::Reals(values) => {
-                    default.split(", ").map(|one| one.parse().unwrap()).eq(values.iter().copied())
+                    default.split(", ").map(|one| one.parse::<f64>().unwrap()).eq(values.iter().copied())
                 }
                 Default::Bool(value) => default == value.to_string(),
                 Default::Text(value) => default == value,

@@ -1,5 +1,10 @@
 //! Standard normal numbers of consecutive devices.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "counted loops over arrays are what the compiler turns into vector instructions"
+)]
+
 use crate::job::Noise;
 use crate::{Lane, Lanes};
 

@@ -34,6 +34,8 @@ pub enum Clause {
     ZeroVolts,
     /// One polarity raises the conductance or leaves it, the other lowers it or leaves it, and some voltage moves it.
     Direction,
+    /// Where the model says so, a state that a voltage leaves where it is stays at all lower voltages of the same sign.
+    Monotone,
     /// The current has the sign of the voltage, does not fall as the voltage rises, and is the conductance times the voltage
     /// where the model says so.
     Current,

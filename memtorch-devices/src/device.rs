@@ -63,6 +63,9 @@ pub trait Device: Any + Debug + Send + Sync {
     /// and `r_off`.
     fn is_proportional(&self) -> bool;
 
+    /// Whether a state that a voltage leaves where it is stays at all lower voltages of the same sign too.
+    fn is_monotone(&self) -> bool;
+
     /// What the state is, with its unit, as an axis of a plot says it.
     fn state_label(&self) -> &'static str;
 
@@ -134,6 +137,10 @@ impl<M: DeviceModel> Device for M {
 
     fn fitted(&self) -> &'static [&'static str] {
         M::FITTED
+    }
+
+    fn is_monotone(&self) -> bool {
+        M::MONOTONE && !Device::is_noisy(self)
     }
 
     fn is_proportional(&self) -> bool {

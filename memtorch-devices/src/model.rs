@@ -35,6 +35,10 @@ pub trait DeviceModel: Clone + Debug + Send + Sync + 'static {
     /// and `r_off`: crossbars of such devices are read as fast as ohmic ones.
     const PROPORTIONAL: bool = Self::OHMIC;
 
+    /// Whether a state that a step at some voltage leaves where it is stays at all lower voltages of the same sign too:
+    /// arrays that are written need not step devices that cannot move.
+    const MONOTONE: bool = false;
+
     /// What the state is, with its unit, as an axis of a plot says it: `gap (m)`.
     const STATE: &'static str = "state";
 

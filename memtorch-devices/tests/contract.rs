@@ -63,6 +63,7 @@ const NO_SEED: u8 = 14;
 const WRONG_DEFAULT: u8 = 15;
 const LAGS: u8 = 16;
 const BENDS: u8 = 17;
+const PAUSES: u8 = 18;
 
 device_parameters! {
     /// Parameters of a conductance that drifts with the voltage.
@@ -106,6 +107,7 @@ impl<const FAULT: u8> DeviceModel for Broken<FAULT> {
     const FIELDS: &'static [Field] = if FAULT == TOO_MANY_FIELDS { MORE } else { FIELDS };
     const OHMIC: bool = FAULT != BENDS;
     const PROPORTIONAL: bool = true;
+    const MONOTONE: bool = true;
     type Prepared<L: Lane> = BrokenLanes<L>;
 
     fn from_table(table: &Table) -> Result<Self, DeviceError> {
@@ -197,6 +199,7 @@ impl<const FAULT: u8> DeviceModel for Broken<FAULT> {
             CREEPS => change = change + L::splat(1e-6),
             BOTH_WAYS => change = p.speed * voltage.abs() * (L::splat(0.5) - state) * L::splat(dt),
             NEVER_MOVES => change = zero,
+            PAUSES => change = L::select(voltage.abs().above(L::splat(1.0)), zero, change),
             // A kick a step, whatever its length.
             KICKS => change = voltage * L::splat(1e-3),
             SEES_NEIGHBOURS => {
@@ -244,6 +247,7 @@ fn each_fault_is_found() {
     found::<CREEPS>(Clause::ZeroVolts);
     found::<BOTH_WAYS>(Clause::Direction);
     found::<NEVER_MOVES>(Clause::Direction);
+    found::<PAUSES>(Clause::Monotone);
     found::<NOT_OHMIC>(Clause::Current);
     found::<RECTIFIED>(Clause::Current);
     found::<BENDS>(Clause::Current);

@@ -87,7 +87,8 @@ fn meant(hardware: &Hardware, entry: &Entry, number: usize) -> bool {
 
 /// The step that acts while pulses are written to an array, and its place in the list.
 fn cycling(hardware: &Hardware, number: usize) -> Option<(usize, Cycling)> {
-    let meant = hardware.nonidealities.iter().enumerate().filter(|(_, entry)| meant(hardware, entry, number));
+    let entries = hardware.nonidealities.iter().enumerate();
+    let meant = entries.filter(|(_, entry)| !entry.after_tuning && meant(hardware, entry, number));
     meant.filter_map(|(index, entry)| Some((index, entry.step.cycling()?))).next()
 }
 

@@ -142,7 +142,12 @@ impl Settings<'_> {
             || Some(format!("{}: other cells see nothing of a pulse", self.set("crossbar", "cell")));
         match key {
             "bias" | "order" | "voltage_error" if self.is("crossbar", "cell", "1t1r") => transistors(),
-            "voltage_error" if self.hardware.wires.is_ideal() => Some("wires have no resistance".to_owned()),
+            "voltage_error" if self.hardware.wires.is_ideal() && !self.is("program", "bias", "floating") => {
+                Some("wires have no resistance".to_owned())
+            }
+            "read_voltage" | "read_noise" if self.is("program", "scheme", "open-loop") => {
+                Some(self.set("program", "scheme"))
+            }
             "tolerance" if self.complete.value("program", "tolerance_siemens").as_real().is_some() => {
                 Some(self.set("program", "tolerance_siemens"))
             }

@@ -37,6 +37,37 @@ pub(crate) struct PulseOptions {
 }
 
 impl PulseOptions {
+    /// What was said and changes nothing, with the reason.
+    pub(crate) fn idle(&self) -> Vec<(&'static str, &'static str)> {
+        let solved = self.bias.as_deref() == Some("floating") || !self.resistances.is_ideal();
+        let unread = self.scheme.as_deref() == Some("open-loop");
+        let cell = |given: bool| given && !self.passive;
+        [
+            (cell(self.bias.is_some()), "bias", "a cell with a transistor keeps pulses from other cells"),
+            (cell(self.order.is_some()), "order", "cells with transistors are written apart from each other"),
+            (
+                cell(self.voltage_error.is_some()),
+                "voltage_error",
+                "no network of cells with transistors is solved",
+            ),
+            (
+                self.voltage_error.is_some() && self.passive && !solved,
+                "voltage_error",
+                "lines without resistance need no network",
+            ),
+            (unread && self.read_voltage.is_some(), "read_voltage", "open-loop pulses are not read"),
+            (unread && self.read_noise.is_some(), "read_noise", "open-loop pulses are not read"),
+            (
+                self.tolerance.is_some() && self.tolerance_siemens.is_some(),
+                "tolerance",
+                "tolerance_siemens stands in its place",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(idle, what, why)| idle.then_some((what, why)))
+        .collect()
+    }
+
     /// The programmer for a model.
     ///
     /// A pulse width that is given makes all pulses alike; without one, and without a scheme, widths adapt from

@@ -150,44 +150,6 @@ fn results_do_not_depend_on_threads_and_do_on_the_seed() {
     assert_eq!(printed, one);
 }
 
-/// The last layer of the perceptron, written by pulses in the arrays of either cell.
-#[test]
-fn a_layer_that_is_written_by_pulses_says_what_was_missed() {
-    let folder = tempfile::tempdir().unwrap();
-    let hardware = |cell: &str| {
-        format!(
-            "[device]\nmodel = \"vteam\"\n[crossbar]\ncell = \"{cell}\"\n\
-             [program]\nmethod = \"pulses\"\nmax_pulses = 30\ntolerance = 0.005\nread_noise = 0.001\n\
-             [[nonideality]]\nkind = \"stuck\"\nlrs = 0.02\n[layers.fc1]\npatch = false\n"
-        )
-    };
-    for cell in ["1t1r", "0t1r"] {
-        let text = experiment("mlp", &hardware(cell));
-        let results = run(folder.path(), &text, "out", &["--limit", "50", "--threads", "1"]);
-        assert_eq!(results, run(folder.path(), &text, "out2", &["--limit", "50", "--threads", "2"]));
-        let resolved = std::fs::read_to_string(folder.path().join("out/experiment.toml")).unwrap();
-        assert_eq!(results, run(folder.path(), &resolved, "again", &["--limit", "50"]));
-        let results: serde_json::Value = serde_json::from_str(&results).unwrap();
-        assert!(results["layers"][0].get("programming").is_none());
-        let (layer, done) = (&results["layers"][1], &results["layers"][1]["programming"]);
-        let devices = layer["devices_used"].as_u64().unwrap();
-        let missed = done["missed"].as_u64().unwrap();
-        assert_eq!(done["missed_share"].as_f64().unwrap(), missed as f64 / devices as f64);
-        let reasons = done["reasons"].as_object().unwrap();
-        assert_eq!(reasons.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), missed);
-        // 2 % of the devices are stuck ON, where next to none should be.
-        let stuck = layer["stuck"].as_u64().unwrap();
-        assert!(stuck > 0 && reasons["masked"].as_u64().unwrap() + 5 >= stuck, "{layer}");
-        assert!(missed > stuck && missed < devices / 2, "{done}");
-        let table = std::fs::read_to_string(folder.path().join("out/layers.csv")).unwrap();
-        let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
-        assert_eq!(rows[0][19..], ["missed_share", "pulses", "program_time", "program_energy"]);
-        assert_eq!(rows[1][19..], ["", "", "", ""]);
-        assert_eq!(rows[2][20], done["pulses"].to_string());
-        assert_eq!(rows[2][19].parse::<f64>().unwrap(), done["missed_share"].as_f64().unwrap());
-    }
-}
-
 #[test]
 fn overrides_reach_their_layers_and_reports_say_what_was_done() {
     let folder = tempfile::tempdir().unwrap();

@@ -32,6 +32,7 @@ mod wiring;
 pub use analysis::{OperatingPoint, Power, WorstDrop, sensitivity};
 pub use auto::Auto;
 pub use cg::{ConjugateGradients, DeviceLaw, Newton, Ohmic, Sinh};
+pub(crate) use cg::{Drive, Kept};
 pub use circuit::PassiveCircuit;
 pub use lu::SparseLu;
 pub use netlist::netlist;

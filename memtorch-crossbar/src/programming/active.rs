@@ -12,9 +12,6 @@ use crate::{Array, CrossbarError, Layout};
 /// Devices of one task.
 const BLOCK: usize = 256;
 
-/// So few are read one by one.
-const FEW: usize = 8;
-
 /// One device on its way.
 struct Device {
     /// In its block.
@@ -67,7 +64,7 @@ impl Block<'_> {
         written.misses = vec![Miss::Masked; count];
         let mut reads = vec![0; count];
         for pass in 0..self.rules.passes {
-            let free = (0..count).filter(|at| !self.cells.is_held(*at));
+            let free = (0..count).filter(|at| self.cells.is_free(*at));
             let mut active: Vec<Device> =
                 free.map(|at| Device { at, visit: Visit::new(), reads: reads[at] }).collect();
             while !active.is_empty() {
@@ -83,7 +80,7 @@ impl Block<'_> {
                 });
             }
         }
-        written.conductances = self.cells.conductances();
+        written.conductances = self.cells.conductances().to_vec();
         written.left = written.conductances.clone();
         written.cycles = self.cells.cycles();
         Ok(written)
@@ -103,30 +100,26 @@ impl Block<'_> {
             written.energy += self.apply(&reads).0;
             written.steps += active.len() as u64;
         }
-        let conductances = if active.len() > FEW {
-            self.cells.conductances()
-        } else {
-            let mut all = vec![0.0; self.cells.len()];
-            active.iter().for_each(|device| all[device.at] = self.cells.conductance(device.at));
-            all
-        };
         let mut pulses = Vec::with_capacity(active.len());
+        let mut befores = Vec::with_capacity(active.len());
         for device in active {
             let place = self.layout.place(self.first + device.at);
             let error = self.rules.read_error(self.stream, place, device.reads);
             device.reads += 1;
-            let found = conductances[device.at] + error;
+            let before = self.cells.conductances()[device.at];
+            let found = before + error;
             if let Some(pulse) = self.rules.next(&mut device.visit, found, targets[device.at]) {
                 self.cells.turn(device.at, pulse.sets, place)?;
                 pulses.push((device.at, pulse));
+                befores.push(before);
             }
         }
         let (energy, volts) = self.apply(&pulses);
         written.energy += energy;
         written.steps += pulses.iter().map(|(_, pulse)| u64::from(pulse.steps)).sum::<u64>();
         if self.options.record {
-            for ((at, pulse), voltage) in pulses.into_iter().zip(volts) {
-                let (before, after) = (conductances[at], self.cells.conductance(at));
+            for (((at, pulse), voltage), before) in pulses.into_iter().zip(volts).zip(befores) {
+                let after = self.cells.conductances()[at];
                 let (device, applied, steps) = (self.first + at, pulse.voltage, pulse.steps);
                 written.record.push(PulseRecord { device, pass, applied, voltage, steps, before, after });
             }

@@ -3,15 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memtorch_devices::{Device, Distribution, Job, Noise, Parameter, Record, Stream, Task, Waveform};
+use memtorch_devices::{Device, Distribution, Job, Noise, Parameter, Stream, Task};
 
 use super::Cycling;
 use super::rules::Rules;
+use super::stepping::Buffers;
 use crate::{Array, CrossbarError};
-
-/// Steps that are computed at once: as many as have so many voltages, within these bounds.
-const SLAB_NUMBERS: usize = 512;
-const SLABS: [usize; 2] = [16, 128];
 
 /// Some consecutive devices of an array with their states.
 #[derive(Debug)]
@@ -20,8 +17,15 @@ pub(super) struct Cells {
     parameters: Vec<Parameter>,
     /// In the model's own terms.
     states: Vec<f64>,
-    /// Of a device that cannot be written: what it conducts, in S.
-    held: Vec<Option<f64>>,
+    /// What they conduct, in S.
+    conductances: Vec<f64>,
+    /// Of each device: the voltages, 0 V among them, that are known to leave it where it is.
+    still: Vec<[f64; 2]>,
+    /// Whether it can be written.
+    free: Vec<bool>,
+    /// The devices that moved since this was emptied, each once.
+    moved: Vec<usize>,
+    has_moved: Vec<bool>,
     /// The number of the first device in the array.
     first: usize,
     /// Steps that each device has taken: the place of its noise in time.
@@ -55,27 +59,19 @@ struct Scratch {
     buffers: Buffers,
 }
 
-/// Memory of a job, with the parameters of its devices.
-#[derive(Debug, Default)]
-struct Buffers {
-    parameters: Vec<Parameter>,
-    waveform: Vec<f64>,
-    currents: Vec<f64>,
-    recorded: Vec<f64>,
-    conductances: Vec<f64>,
-}
-
 impl Cells {
     /// Devices of an array as they are.
     pub(super) fn of(array: &Array, range: Range<usize>, rules: &Rules, stream: Stream) -> Self {
         let devices = array.devices();
         let mut parameters: Vec<Parameter> =
             devices.values().iter().map(|parameter| part(parameter, range.clone())).collect();
-        let mut held = vec![None; range.len()];
+        let conductances = array.conductances()[range.clone()].to_vec();
+        let (mut free, mut still) = (vec![true; range.len()], vec![[0.0; 2]; range.len()]);
         let masks = array.masks();
         let from = masks.partition_point(|(device, _)| *device < range.start);
         for (device, _) in masks[from..].iter().take_while(|(device, _)| *device < range.end) {
-            held[device - range.start] = Some(array.conductances()[*device]);
+            free[device - range.start] = false;
+            still[device - range.start] = [f64::NEG_INFINITY, f64::INFINITY];
         }
         let turns = rules.cycling().map(|cycling| {
             let named = |name: &str| devices.model().parameter_names().iter().position(|n| *n == name);
@@ -92,7 +88,11 @@ impl Cells {
             model: devices.model().clone(),
             parameters,
             states: vec![0.0; range.len()],
-            held,
+            conductances,
+            still,
+            free,
+            moved: Vec::new(),
+            has_moved: vec![false; range.len()],
             first: range.start,
             taken: vec![0; range.len()],
             noise: stream.named("noise"),
@@ -100,14 +100,15 @@ impl Cells {
             turns,
             scratch: Scratch::default(),
         };
-        let Self { model, parameters, states, .. } = &mut cells;
-        let conductances = &array.conductances()[range];
+        let Self { model, parameters, states, conductances, free, .. } = &mut cells;
         model.run(Job { parameters, first: 0, task: Task::States { conductances, states } });
+        let mut read = vec![0.0; range.len()];
+        let task = Task::Conductances { states, conductances: &mut read };
+        model.run(Job { parameters, first: 0, task });
+        for ((g, read), free) in conductances.iter_mut().zip(read).zip(free) {
+            *g = if *free { read } else { *g };
+        }
         cells
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.states.len()
     }
 
     /// Whether currents are proportional to voltages.
@@ -115,43 +116,34 @@ impl Cells {
         self.model.is_ohmic()
     }
 
-    /// Whether a device cannot be written.
-    pub(super) fn is_held(&self, device: usize) -> bool {
-        self.held[device].is_some()
+    /// Whether a device can be written.
+    pub(super) fn is_free(&self, device: usize) -> bool {
+        self.free[device]
     }
 
     /// What all devices conduct, in S.
-    pub(super) fn conductances(&self) -> Vec<f64> {
-        let mut found = vec![0.0; self.len()];
-        self.conductances_into(&mut found);
-        found
+    pub(super) fn conductances(&self) -> &[f64] {
+        &self.conductances
     }
 
-    pub(super) fn conductances_into(&self, found: &mut [f64]) {
-        let task = Task::Conductances { states: &self.states, conductances: found };
-        self.model.run(Job { parameters: &self.parameters, first: 0, task });
-        for (g, held) in found.iter_mut().zip(&self.held) {
-            *g = held.unwrap_or(*g);
-        }
+    /// The devices that moved since [`Cells::forget`] was called.
+    pub(super) fn moved(&self) -> &[usize] {
+        &self.moved
     }
 
-    /// What one device conducts, in S.
-    pub(super) fn conductance(&self, device: usize) -> f64 {
-        if let Some(held) = self.held[device] {
-            return held;
+    /// Begins to look anew for devices that move.
+    pub(super) fn forget(&mut self) {
+        for device in self.moved.drain(..) {
+            self.has_moved[device] = false;
         }
-        let mut found = [0.0];
-        let task = Task::Conductances { states: &self.states[device..=device], conductances: &mut found };
-        self.model.run(Job { parameters: &self.parameters, first: device, task });
-        found[0]
     }
 
     /// The current of each device at a voltage of its own, in A.
     pub(super) fn currents(&self, volts: &[f64], found: &mut [f64]) {
         let task = Task::Currents { states: &self.states, voltages: volts, currents: found };
         self.model.run(Job { parameters: &self.parameters, first: 0, task });
-        for ((current, held), v) in found.iter_mut().zip(&self.held).zip(volts) {
-            *current = held.map_or(*current, |g| g * v);
+        for (device, current) in found.iter_mut().enumerate().filter(|(device, _)| !self.free[*device]) {
+            *current = self.conductances[device] * volts[device];
         }
     }
 
@@ -169,8 +161,8 @@ impl Cells {
 
     /// The current of one device at a voltage, in A.
     pub(super) fn current(&self, device: usize, voltage: f64) -> f64 {
-        if let Some(g) = self.held[device] {
-            return g * voltage;
+        if !self.free[device] || self.model.is_ohmic() {
+            return self.conductances[device] * voltage;
         }
         let mut found = [0.0];
         let states = &self.states[device..=device];
@@ -215,7 +207,7 @@ impl Cells {
             return Err(CrossbarError::value("sigma", sigma, expected));
         }
         let keep_conductance = turns.cycling.keep_conductance;
-        let g = self.conductance(device);
+        let g = self.conductances[device];
         for at in [at_on, at_off] {
             if let Parameter::Each(each) = &mut self.parameters[at] {
                 each[device] = values[at];
@@ -227,23 +219,79 @@ impl Cells {
         let states = &mut self.states[device..=device];
         let task = Task::States { conductances: &[g], states };
         self.model.run(Job { parameters: &self.parameters, first: device, task });
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.have_changed(&[device], &mut scratch.buffers);
+        self.scratch = scratch;
         Ok(())
     }
 
-    /// Steps devices, each at a voltage of its own; those at 0 V stay. Gives the energy in J.
+    /// Reads devices whose states or parameters changed.
+    fn have_changed(&mut self, devices: &[usize], buffers: &mut Buffers) {
+        self.parameters_of(devices, &mut buffers.parameters);
+        buffers.states.clear();
+        buffers.states.extend(devices.iter().map(|device| self.states[*device]));
+        buffers.conductances.resize(devices.len(), 0.0);
+        let Buffers { parameters, states, conductances, .. } = buffers;
+        self.model.run(Job { parameters, first: 0, task: Task::Conductances { states, conductances } });
+        for (device, g) in devices.iter().zip(conductances) {
+            self.conductances[*device] = *g;
+            self.still[*device] = [0.0; 2];
+            if !std::mem::replace(&mut self.has_moved[*device], true) {
+                self.moved.push(*device);
+            }
+        }
+    }
+
+    /// Steps devices, each at a voltage of its own; those that it cannot move stay. Gives the energy in J.
     pub(super) fn pulse(&mut self, devices: &[usize], volts: &[f64], steps: u32) -> f64 {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let mut energy = 0.0;
         scratch.devices.clear();
         scratch.volts.clear();
-        for (device, v) in devices.iter().zip(volts).filter(|(_, v)| **v != 0.0) {
-            if let Some(g) = self.held[*device] {
-                energy += g * v * v * self.dt * f64::from(steps);
+        let mut power = 0.0;
+        for (device, v) in devices.iter().zip(volts) {
+            if self.stays(*device, *v) {
+                power += self.conductances[*device] * v * v;
             } else {
                 scratch.devices.push(*device);
                 scratch.volts.push(*v);
             }
         }
+        self.finish(power, steps, scratch)
+    }
+
+    /// The same for all devices.
+    pub(super) fn pulse_all(&mut self, volts: &[f64], steps: u32) -> f64 {
+        /// Sums that are kept side by side.
+        const CHAINS: usize = 8;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.devices.clear();
+        scratch.volts.clear();
+        let mut powers = [0.0; CHAINS];
+        let chunks =
+            volts.chunks(CHAINS).zip(self.conductances.chunks(CHAINS)).zip(self.still.chunks(CHAINS));
+        for (chunk, ((volts, conductances), still)) in chunks.enumerate() {
+            let all = volts.iter().zip(still).all(|(v, [low, high])| (v >= low) & (v <= high));
+            for (at, ((v, g), [low, high])) in volts.iter().zip(conductances).zip(still).enumerate() {
+                if all || v >= low && v <= high {
+                    powers[at] += g * v * v;
+                } else {
+                    scratch.devices.push(chunk * CHAINS + at);
+                    scratch.volts.push(*v);
+                }
+            }
+        }
+        self.finish(powers.iter().sum(), steps, scratch)
+    }
+
+    /// Whether a voltage is known to leave a device where it is.
+    fn stays(&self, device: usize, v: f64) -> bool {
+        let [low, high] = self.still[device];
+        v >= low && v <= high
+    }
+
+    /// Steps the devices that may move; the others take `power` watt.
+    fn finish(&mut self, power: f64, steps: u32, mut scratch: Scratch) -> f64 {
+        let mut energy = power * self.dt * f64::from(steps);
         if self.model.is_noisy() {
             for at in 0..scratch.devices.len() {
                 energy += self.alone(scratch.devices[at], scratch.volts[at], steps, &mut scratch.buffers);
@@ -276,18 +324,24 @@ impl Cells {
             if first {
                 let mut kept = 0;
                 for at in 0..devices.len() {
+                    let (device, v) = (devices[at], volts[at]);
                     if states[at] != before[at] {
-                        (devices[kept], volts[kept]) = (devices[at], volts[at]);
+                        (devices[kept], volts[kept]) = (device, v);
                         kept += 1;
-                    } else {
-                        let power = volts[at] * buffers.currents[at];
-                        energy += power * self.dt * f64::from(all - 1);
+                        continue;
+                    }
+                    energy += v * buffers.currents[at] * self.dt * f64::from(all - 1);
+                    // The power of those that stay is that of ohmic devices.
+                    if self.model.is_monotone() && self.model.is_ohmic() {
+                        let [low, high] = &mut self.still[device];
+                        (*low, *high) = (low.min(v), high.max(v));
                     }
                 }
                 devices.truncate(kept);
                 volts.truncate(kept);
             }
         }
+        self.have_changed(devices, buffers);
         energy
     }
 
@@ -298,7 +352,9 @@ impl Cells {
         self.parameters_of(&[device], &mut buffers.parameters);
         let state = &mut self.states[device..=device];
         self.taken[device] += u64::from(steps);
-        buffers.advance(&*self.model, state, &[v], self.dt, steps, noise)
+        let energy = buffers.advance(&*self.model, state, &[v], self.dt, steps, noise);
+        self.have_changed(&[device], buffers);
+        energy
     }
 
     fn parameters_of(&self, devices: &[usize], found: &mut Vec<Parameter>) {
@@ -307,53 +363,6 @@ impl Cells {
             Parameter::Uniform(value) => Parameter::Uniform(*value),
             Parameter::Each(values) => Parameter::Each(devices.iter().map(|at| values[*at]).collect()),
         }));
-    }
-}
-
-impl Buffers {
-    /// Steps devices through so many steps, each at a voltage that stays. Gives `sum V I dt`; the currents are
-    /// those of the last steps that were computed at once.
-    fn advance(
-        &mut self,
-        model: &dyn Device,
-        states: &mut [f64],
-        volts: &[f64],
-        dt: f64,
-        steps: u32,
-        mut noise: Noise,
-    ) -> f64 {
-        let Self { parameters, waveform, currents, recorded, conductances } = self;
-        let devices = states.len();
-        let longest = (SLAB_NUMBERS / devices.max(1)).clamp(SLABS[0], SLABS[1]);
-        waveform.clear();
-        for _ in 0..longest.min(steps as usize) {
-            waveform.extend_from_slice(volts);
-        }
-        let mut energy = 0.0;
-        let mut left = steps as usize;
-        while left > 0 {
-            let slab = left.min(longest);
-            let count = slab * devices;
-            for memory in [&mut *currents, recorded, conductances] {
-                memory.resize(count, 0.0);
-            }
-            let voltages = &waveform[..count];
-            // With one step, what is recorded would cost more than the step.
-            let record = if slab == 1 {
-                let task = Task::Currents { states, voltages, currents };
-                model.run(Job { parameters, first: 0, task });
-                None
-            } else {
-                Some(Record { currents, states: recorded, conductances })
-            };
-            let waveform = Waveform::Each { voltages, devices };
-            let task = Task::Advance { states, waveform, dt, noise, record };
-            model.run(Job { parameters, first: 0, task });
-            energy += voltages.iter().zip(&*currents).map(|(v, i)| v * i).sum::<f64>() * dt;
-            noise.first_step += slab as u64;
-            left -= slab;
-        }
-        energy
     }
 }
 
@@ -389,13 +398,13 @@ mod tests {
         let (mut array, _) = Array::fabricate(layout, &DeviceSpec::new(device), stream).unwrap();
         array.conductances_mut().fill(1.0 / 50.0);
         let mut cells = Cells::of(&array, 0..count, &rules, stream);
-        let mut before = cells.conductances();
+        let mut before = cells.conductances().to_vec();
         for turn in 0..6u32 {
             for at in 0..count {
                 cells.turn(at, turn % 2 == 0, layout.place(at)).unwrap();
                 cells.turn(at, turn % 2 == 0, layout.place(at)).unwrap();
             }
-            let now = cells.conductances();
+            let now = cells.conductances().to_vec();
             if turn == 0 {
                 assert_eq!(now, before, "the first pulse changes no polarity");
                 continue;

@@ -1,7 +1,6 @@
 //! The voltages of all cells while one is selected.
 
 use super::cells::Cells;
-use super::floating::Floating;
 use super::network::Network;
 use super::rules::Pulse;
 use super::{Bias, Programmer};
@@ -14,9 +13,7 @@ enum Source {
     Half,
     /// V/3 on the lines of the cell, -V/3 elsewhere.
     Third,
-    /// Open lines.
-    Floating(Floating),
-    /// Wires with resistance.
+    /// Wires with resistance, or open lines.
     Network(Box<Network>),
 }
 
@@ -36,12 +33,9 @@ impl Field {
     pub(super) fn new(tile: &Tile, bias: Bias, options: &Programmer) -> Self {
         let (rows, columns) = (tile.word_lines, tile.bit_lines);
         let source = match bias {
-            Bias::Floating => Source::Floating(Floating::new(rows, columns)),
-            bias if !options.resistances.is_ideal() => {
-                Source::Network(Box::new(Network::new([rows, columns], bias, options)))
-            }
-            Bias::Half => Source::Half,
-            Bias::Third => Source::Third,
+            Bias::Half if options.resistances.is_ideal() => Source::Half,
+            Bias::Third if options.resistances.is_ideal() => Source::Third,
+            bias => Source::Network(Box::new(Network::new([rows, columns], bias, options))),
         };
         Self { rows, columns, source, devices: Vec::new(), volts: Vec::new() }
     }
@@ -50,7 +44,6 @@ impl Field {
     pub(super) fn solutions(&self) -> u64 {
         match &self.source {
             Source::Half | Source::Third => 0,
-            Source::Floating(floating) => floating.solutions,
             Source::Network(network) => network.solutions,
         }
     }
@@ -69,14 +62,10 @@ impl Field {
             return Ok((self.half(cells, cell, pulse), voltage));
         }
         match &mut self.source {
-            Source::Floating(floating) => floating.voltages(cells, cell, voltage, &mut self.volts)?,
             Source::Network(network) => network.voltages(cells, cell, voltage, &mut self.volts)?,
             Source::Half | Source::Third => third([self.rows, self.columns], cell, voltage, &mut self.volts),
         }
-        let all = self.rows * self.columns;
-        self.devices.clear();
-        self.devices.extend(0..all);
-        let energy = cells.pulse(&self.devices, &self.volts, steps);
+        let energy = cells.pulse_all(&self.volts, steps);
         Ok((energy, self.volts[at]))
     }
 

@@ -17,13 +17,13 @@ mod cells;
 mod curve;
 mod cycling;
 mod field;
-mod floating;
 mod network;
 mod options;
 mod passive;
 mod relaxation;
 mod report;
 mod rules;
+mod stepping;
 
 pub use cycling::Cycling;
 pub use options::{Bias, Cell, Order, Programmer, PulseScheme, Resistances, Tolerance, Verify};

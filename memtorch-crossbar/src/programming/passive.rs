@@ -52,7 +52,7 @@ impl Pulsed<'_> {
         let mut written = Written::nothing(0);
         written.pulses = vec![0; count];
         written.misses = vec![Miss::Masked; count];
-        written.left = self.cells.conductances();
+        written.left = self.cells.conductances().to_vec();
         let mut reads = vec![0; count];
         for pass in 0..self.rules.passes {
             for at in self.sequence(pass, targets) {
@@ -60,10 +60,10 @@ impl Pulsed<'_> {
                 while self.pulse(at, targets[at], pass, &mut visit, &mut reads[at], &mut written)? {}
                 written.pulses[at] += visit.pulses;
                 written.misses[at] = visit.miss();
-                written.left[at] = self.cells.conductance(at);
+                written.left[at] = self.cells.conductances()[at];
             }
         }
-        written.conductances = self.cells.conductances();
+        written.conductances = self.cells.conductances().to_vec();
         written.solutions = self.field.solutions();
         written.cycles = self.cells.cycles();
         Ok(written)
@@ -71,7 +71,7 @@ impl Pulsed<'_> {
 
     /// The cells that can be written, in the order of a pass.
     fn sequence(&self, pass: u32, targets: &[f64]) -> Vec<usize> {
-        let mut free: Vec<usize> = (0..targets.len()).filter(|at| !self.cells.is_held(*at)).collect();
+        let mut free: Vec<usize> = (0..targets.len()).filter(|at| self.cells.is_free(*at)).collect();
         match self.order {
             Order::RowMajor => {}
             Order::Random => {
@@ -107,7 +107,7 @@ impl Pulsed<'_> {
                 self.field.apply(&mut self.cells, at, Pulse { voltage, steps: 1, sets: false })?.0;
             written.steps += 1;
         }
-        let before = self.cells.conductance(at);
+        let before = self.cells.conductances()[at];
         let found = before + self.rules.read_error(self.stream, self.place(at), *reads);
         *reads += 1;
         let Some(pulse) = self.rules.next(visit, found, target) else { return Ok(false) };
@@ -117,7 +117,7 @@ impl Pulsed<'_> {
         written.steps += u64::from(pulse.steps);
         if self.options.record {
             let (device, applied, steps) = (self.tile.offset + at, pulse.voltage, pulse.steps);
-            let after = self.cells.conductance(at);
+            let after = self.cells.conductances()[at];
             written.record.push(PulseRecord { device, pass, applied, voltage, steps, before, after });
         }
         Ok(true)

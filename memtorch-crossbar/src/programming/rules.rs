@@ -3,7 +3,7 @@
 use memtorch_devices::{Device, Distribution, Job, Noise, Parameter, Stream, Task, Waveform};
 
 use super::curve::Curve;
-use super::{Bias, Cell, Cycling, Miss, Programmer, PulseScheme, Tolerance};
+use super::{Cell, Cycling, Miss, Programmer, PulseScheme, Tolerance};
 use crate::CrossbarError;
 
 /// A pulse.
@@ -160,12 +160,9 @@ impl Rules {
         }
         let error = options.voltage_error;
         number("voltage_error", error, (0.0..1.0).contains(&error), "a share from 0 to below 1")?;
-        if let Cell::Passive { bias, .. } = options.cell {
+        if let Cell::Passive { .. } = options.cell {
             let transistor = options.resistances.transistor;
             number("transistor_resistance", transistor, transistor == 0.0, "0: a passive cell has none")?;
-            if bias == Bias::Floating && !options.resistances.is_ideal() {
-                return Err(CrossbarError::value("bias", "floating", "half or third: wires have resistance"));
-            }
         }
         for (what, voltage, sign) in [("set_voltage", set, 1.0), ("reset_voltage", reset, -1.0)] {
             polarity(device, what, voltage, sign, steps as u32)?;

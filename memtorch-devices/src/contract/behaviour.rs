@@ -22,6 +22,7 @@ pub(super) fn check<M: DeviceModel>(contract: &Contract, model: &M, report: &mut
         let single = Single::new(model, &values);
         round_trip(&single, report);
         zero(contract, model, &single, report);
+        monotone(contract, model, &single, report);
         current::<M>(contract, &single, report);
         waveform(contract, model, &single, stream, device, report);
         moved |= direction(contract, model, &single, report);
@@ -56,6 +57,22 @@ fn zero<M: DeviceModel>(contract: &Contract, model: &M, single: &Single<'_, M>, 
         });
         let current = single.current(state, 0.0);
         report.expect(Clause::ZeroVolts, current == 0.0, || format!("{current:e} A flow at 0 V"));
+    }
+}
+
+fn monotone<M: DeviceModel>(contract: &Contract, model: &M, single: &Single<'_, M>, report: &mut Report) {
+    const VOLTAGES: u32 = 12;
+    for (g, sign) in single.range(9).flat_map(|g| [(g, -1.0), (g, 1.0)]) {
+        let state = single.state(g);
+        let voltage = |k| sign * contract.voltage * f64::from(k) / f64::from(VOLTAGES);
+        let moves = |k: &u32| single.step(state, voltage(*k), model.time_step()) != state;
+        // The highest voltage that leaves it, and the lowest that moves it.
+        let still = (1..=VOLTAGES).rev().find(|k| !moves(k)).unwrap_or(0);
+        let moved = (1..still).find(moves);
+        report.expect(Clause::Monotone, !M::MONOTONE || moved.is_none(), || {
+            let (still, moved) = (voltage(still), voltage(moved.unwrap_or(0)));
+            format!("{moved} V move a state that {still} V leave where it is, {state:e}")
+        });
     }
 }
 

@@ -96,6 +96,7 @@ impl DeviceModel for LinearIonDrift {
     const NAME: &'static str = "linear-ion-drift";
     const PARAMETERS: &'static [&'static str] = LinearIonDriftParameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<11>(&[OPTIONS, LinearIonDriftParameters::FIELDS]);
+    const MONOTONE: bool = true;
     const STATE: &'static str = "doped part of the film";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((5.0, 2.5, 4.0), (5.0, 2.5)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: 1.0, reset_voltage: -1.0, steps: 5 });

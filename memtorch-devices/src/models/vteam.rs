@@ -146,6 +146,7 @@ impl DeviceModel for Vteam {
     const NAME: &'static str = "vteam";
     const PARAMETERS: &'static [&'static str] = VteamParameters::NAMES;
     const FIELDS: &'static [Field] = &joined::<19>(&[OPTIONS, VteamParameters::FIELDS]);
+    const MONOTONE: bool = true;
     const STATE: &'static str = "position (m)";
     const SWEEPS: Option<Sweeps> = Some(Sweeps::new((1.0, 50e6, 200e-9), (1.5, 50e6)));
     const PULSES: Option<Pulses> = Some(Pulses { set_voltage: -0.22, reset_voltage: 0.04, steps: 50 });

@@ -24,12 +24,15 @@ pub(crate) fn execute(arguments: &Program, registry: &Registry) -> Result<(), Er
     let picture = arguments.plot.as_ref().map(|path| Picture::at("--plot", path)).transpose()?;
     let spec = spec(arguments, registry)?;
     let model = &*spec.model;
-    let mut programmer = options(arguments).programmer(model).map_err(option)?;
+    let options = options(arguments);
+    let mut programmer = options.programmer(model).map_err(option)?;
     programmer.record = arguments.record.is_some();
     let (shape, targets) = targets(arguments, model)?;
-    if let Some(caution) = model.caution(model.time_step()) {
+    let idle = options.idle().into_iter();
+    let idle = idle.map(|(what, why)| format!("{} changes nothing: {why}", name(what)));
+    for warning in idle.chain(model.caution(model.time_step())) {
         // Nobody is told that a warning could not be told.
-        let _ = writeln!(std::io::stderr(), "warning: {caution}");
+        let _ = writeln!(std::io::stderr(), "warning: {warning}");
     }
     let layout = Layout::new(1, shape[0], shape[1], TileShape::Layer)?;
     let stream = Stream::root(arguments.seed, 0);
@@ -104,10 +107,15 @@ fn options(arguments: &Program) -> PulseOptions {
 fn option(error: CrossbarError) -> Error {
     match error {
         CrossbarError::Value { what, value, expected } if !what.contains(' ') => {
-            Error::argument(format!("--{}", what.replace('_', "-")), value, expected)
+            Error::argument(name(&what), value, expected)
         }
         other => other.into(),
     }
+}
+
+/// The option of a setting.
+fn name(setting: &str) -> String {
+    format!("--{}", setting.replace('_', "-"))
 }
 
 /// The targets and their shape.

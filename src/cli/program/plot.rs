@@ -56,8 +56,11 @@ fn scatter(
     };
     let room = if high > low { 0.04 * (high - low) } else { 0.1 * high };
     let axis = (low - room) * scale..(high + room) * scale;
+    let caption =
+        format!("blue: {} within the tolerance, red: {} missed", done.within_tolerance, done.missed.len());
     let mut chart = ChartBuilder::on(area)
         .margin(10 * FINE)
+        .caption(caption, ("sans-serif", 14 * FINE))
         .x_label_area_size(42 * FINE)
         .y_label_area_size(66 * FINE)
         .build_cartesian_2d(axis.clone(), axis.clone())?;
@@ -76,6 +79,8 @@ fn scatter(
         .label_style(("sans-serif", 13 * FINE))
         .axis_desc_style(("sans-serif", 14 * FINE))
         .draw()?;
+    let diagonal = [axis.start, axis.end].map(|g| (g, g));
+    chart.draw_series(LineSeries::new(diagonal, BLACK.mix(0.3).stroke_width(FINE)))?;
     let mut missed = done.missed.iter().map(|missed| missed.device).peekable();
     let mut points: Vec<((f64, f64), RGBColor)> = Vec::with_capacity(targets.len());
     for (device, (target, g)) in targets.iter().zip(conductances).enumerate() {

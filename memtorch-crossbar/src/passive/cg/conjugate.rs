@@ -6,7 +6,7 @@ use super::lines::{Lines, Wires};
 /// With the nodes of word lines eliminated, the rise u of the bit-line nodes obeys
 /// `S u = (A_b - G A_w^-1 G) u = r`, where A_w and A_b are tridiagonal line by line: conjugate
 /// gradients, preconditioned with A_b^-1.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Network {
     pub(super) n: usize,
     pub(super) g: Vec<f64>,
@@ -15,6 +15,7 @@ pub(super) struct Network {
 }
 
 /// Memory for one solution at a time, each `[word line, bit line]` row-major.
+#[derive(Debug)]
 pub(super) struct Scratch {
     p: Vec<f64>,
     s: Vec<f64>,
@@ -42,17 +43,27 @@ pub(super) struct Outcome {
 impl Network {
     /// The network of these conductances, row-major, in rows of length `n`.
     pub(super) fn new(g: &[f64], n: usize, wires: &Wires) -> Self {
-        let cells = g.len();
-        let mut network = Self { n, g: vec![0.0; cells], word: Lines::new(cells), bit: Lines::new(cells) };
+        let mut network = Self::empty(g.len(), n);
         network.set(g, wires);
         network
     }
 
+    /// A network that has to be set.
+    pub(super) fn empty(cells: usize, n: usize) -> Self {
+        Self { n, g: vec![0.0; cells], word: Lines::new(cells), bit: Lines::new(cells) }
+    }
+
     /// Takes other conductances.
     pub(super) fn set(&mut self, g: &[f64], wires: &Wires) {
+        let (left, bottom) = (vec![wires.word_left; g.len() / self.n], vec![wires.bit_bottom; self.n]);
+        self.set_ends(g, wires, &left, &bottom);
+    }
+
+    /// Takes other conductances, and others of the left end of each word line and the lower end of each bit line.
+    pub(super) fn set_ends(&mut self, g: &[f64], wires: &Wires, left: &[f64], bottom: &[f64]) {
         self.g.copy_from_slice(g);
-        self.word.factor_word(self.n, g, wires);
-        self.bit.factor_bit(self.n, g, wires);
+        self.word.factor_word(self.n, g, wires, left);
+        self.bit.factor_bit(self.n, g, wires, bottom);
     }
 
     /// Adds to `u` the solution of `S u = r`; `r` becomes the residual.

@@ -39,15 +39,15 @@ for_each_processor!(
     sinh_law, sinh_law_plain, (b: f64, g: &[f64], v: &[f64], currents: &mut [f64], slopes: &mut [f64]) -> ()
 );
 for_each_processor!(
-    /// Inverse pivots and shares of lines along rows of length `n`, driven by `first` and `last`, joined by
+    /// Inverse pivots and shares of lines along rows of length `n`, each driven by its `first` and `last`, joined by
     /// `segment`.
     factor_word, factor_word_plain,
-    (n: usize, g: &[f64], first: f64, segment: f64, last: f64, inverse: &mut [f64], share: &mut [f64]) -> ()
+    (n: usize, g: &[f64], first: &[f64], segment: f64, last: &[f64], inverse: &mut [f64], share: &mut [f64]) -> ()
 );
 for_each_processor!(
     /// The same of lines along columns.
     factor_bit, factor_bit_plain,
-    (n: usize, g: &[f64], first: f64, segment: f64, last: f64, inverse: &mut [f64], share: &mut [f64]) -> ()
+    (n: usize, g: &[f64], first: &[f64], segment: f64, last: &[f64], inverse: &mut [f64], share: &mut [f64]) -> ()
 );
 
 /// Rows that are solved together, so that their chains overlap in time.
@@ -85,21 +85,22 @@ fn sinh_law_plain(b: f64, g: &[f64], v: &[f64], currents: &mut [f64], slopes: &m
 fn factor_word_plain(
     n: usize,
     g: &[f64],
-    first: f64,
+    first: &[f64],
     segment: f64,
-    last: f64,
+    last: &[f64],
     inverse: &mut [f64],
     share: &mut [f64],
 ) {
     let block = TOGETHER * n;
     let whole = g.len() / block * block;
-    let wires = [first, segment, last];
     for start in (0..whole).step_by(block) {
-        let end = start + block;
+        let (end, line) = (start + block, start / n);
+        let wires = (&first[line..], segment, &last[line..]);
         factor_rows::<TOGETHER>(n, &g[start..end], wires, &mut inverse[start..end], &mut share[start..end]);
     }
     for start in (whole..g.len()).step_by(n) {
-        let end = start + n;
+        let (end, line) = (start + n, start / n);
+        let wires = (&first[line..], segment, &last[line..]);
         factor_rows::<1>(n, &g[start..end], wires, &mut inverse[start..end], &mut share[start..end]);
     }
 }
@@ -109,14 +110,15 @@ fn factor_word_plain(
 fn factor_rows<const R: usize>(
     n: usize,
     g: &[f64],
-    [first, segment, last]: [f64; 3],
+    (first, segment, last): (&[f64], f64, &[f64]),
     inverse: &mut [f64],
     share: &mut [f64],
 ) {
-    let mut leak = [first; R];
+    let mut leak: [f64; R] = std::array::from_fn(|r| first[r]);
+    let last: [f64; R] = std::array::from_fn(|r| last[r]);
     for j in 0..n {
-        let next = if j + 1 < n { segment } else { last };
         for (r, leak) in leak.iter_mut().enumerate() {
+            let next = if j + 1 < n { segment } else { last[r] };
             let k = r * n + j;
             let through = *leak + g[k];
             inverse[k] = 1.0 / (through + next);
@@ -130,19 +132,19 @@ fn factor_rows<const R: usize>(
 fn factor_bit_plain(
     n: usize,
     g: &[f64],
-    first: f64,
+    first: &[f64],
     segment: f64,
-    last: f64,
+    last: &[f64],
     inverse: &mut [f64],
     share: &mut [f64],
 ) {
-    let mut leak = vec![first; n];
+    let mut leak = first.to_vec();
     let rows = g.chunks_exact(n).len();
     let outputs = inverse.chunks_exact_mut(n).zip(share.chunks_exact_mut(n));
     for (i, (g, (inverse, share))) in g.chunks_exact(n).zip(outputs).enumerate() {
         let end = i + 1 == rows;
-        let next = if end { last } else { segment };
         for j in 0..n {
+            let next = if end { last[j] } else { segment };
             let through = leak[j] + g[j];
             inverse[j] = 1.0 / (through + next);
             share[j] = if end { 0.0 } else { next * inverse[j] };

@@ -1,5 +1,5 @@
 use super::kernel;
-use crate::passive::PassiveCircuit;
+use crate::passive::Wiring;
 use crate::passive::wiring::conductance;
 
 /// The conductances of the wires, in siemens; 0 is an open end.
@@ -14,8 +14,7 @@ pub(super) struct Wires {
 }
 
 impl Wires {
-    pub(super) fn new(circuit: &PassiveCircuit) -> Self {
-        let wiring = circuit.wiring();
+    pub(super) fn new(wiring: &Wiring) -> Self {
         let end = |r: Option<f64>| r.map_or(0.0, conductance);
         Self {
             word_left: end(wiring.word_left),
@@ -47,16 +46,16 @@ impl Lines {
         Self { inverse: vec![0.0; cells], share: vec![0.0; cells] }
     }
 
-    /// Factors word lines, along rows of length `n`.
-    pub(super) fn factor_word(&mut self, n: usize, g: &[f64], wires: &Wires) {
-        let (first, last) = (wires.word_left, wires.word_right);
-        kernel::factor_word(n, g, first, wires.word, last, &mut self.inverse, &mut self.share);
+    /// Factors word lines, along rows of length `n`, whose left ends conduct `left`.
+    pub(super) fn factor_word(&mut self, n: usize, g: &[f64], wires: &Wires, left: &[f64]) {
+        let right = vec![wires.word_right; left.len()];
+        kernel::factor_word(n, g, left, wires.word, &right, &mut self.inverse, &mut self.share);
     }
 
-    /// Factors bit lines, along columns; rows have length `n`.
-    pub(super) fn factor_bit(&mut self, n: usize, g: &[f64], wires: &Wires) {
-        let (first, last) = (wires.bit_top, wires.bit_bottom);
-        kernel::factor_bit(n, g, first, wires.bit, last, &mut self.inverse, &mut self.share);
+    /// Factors bit lines, along columns, whose lower ends conduct `bottom`; rows have length `n`.
+    pub(super) fn factor_bit(&mut self, n: usize, g: &[f64], wires: &Wires, bottom: &[f64]) {
+        let top = vec![wires.bit_top; n];
+        kernel::factor_bit(n, g, &top, wires.bit, bottom, &mut self.inverse, &mut self.share);
     }
 
     /// Solves all word lines for the currents in `x`, in place.

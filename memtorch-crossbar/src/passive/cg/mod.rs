@@ -1,6 +1,7 @@
 //! Line-preconditioned conjugate gradients: one or many inputs, all node voltages.
 
 mod conjugate;
+mod kept;
 mod kernel;
 mod law;
 mod lines;
@@ -13,6 +14,7 @@ use super::solver::check_voltages;
 use super::{Detail, PassiveCircuit, PassiveSolver, Solution};
 use crate::CrossbarError;
 use conjugate::{Network, Outcome, Scratch};
+pub(crate) use kept::{Drive, Kept};
 pub use law::{DeviceLaw, Ohmic, Sinh};
 use lines::Wires;
 pub use newton::Newton;
@@ -51,7 +53,7 @@ impl PassiveSolver for ConjugateGradients {
         detail: Detail,
     ) -> Result<Solution, CrossbarError> {
         check_voltages(circuit, word_lines, bit_lines)?;
-        let wires = Wires::new(circuit);
+        let wires = Wires::new(circuit.wiring());
         let (m, n) = (circuit.word_lines(), circuit.bit_lines());
         let network = Network::new(circuit.row_major(), n, &wires);
         let found = (0..word_lines.nrows())
@@ -152,19 +154,30 @@ fn linear(
     drive(&mut w);
     network.word.solve_word(n, &mut w);
     let currents: Vec<f64> = (0..cells).map(|k| network.g[k] * ((w[k] - bit[k % n]) - u[k])).collect();
-    // The residual is carried along and does not see what rounding did. What devices bring to a bit
-    // line and what leaves it does.
+    let leaves = |j: usize| wires.bit_top * u[j] + wires.bit_bottom * u[cells - n + j];
+    balance(&mut outcome, &currents, &scale, options.tolerance, leaves);
+    (State { word: w, rise: u, currents }, outcome)
+}
+
+/// The residual is carried along and does not see what rounding did. What devices bring to a bit line and what
+/// leaves it does.
+fn balance(
+    outcome: &mut Outcome,
+    currents: &[f64],
+    scale: &[f64],
+    tolerance: f64,
+    leaves: impl Fn(usize) -> f64,
+) {
+    let n = scale.len();
     for j in 0..n {
         let brought: f64 = currents[j..].iter().step_by(n).sum();
         let size: f64 = currents[j..].iter().step_by(n).map(|i| i.abs()).sum();
-        let leaves = wires.bit_top * u[j] + wires.bit_bottom * u[cells - n + j];
-        let missing = (brought - leaves).abs() / size.max(scale[j]);
+        let missing = (brought - leaves(j)).abs() / size.max(scale[j]);
         if missing > outcome.residual {
             outcome.residual = missing;
-            outcome.converged &= missing <= UNBALANCED.max(options.tolerance);
+            outcome.converged &= missing <= UNBALANCED.max(tolerance);
         }
     }
-    (State { word: w, rise: u, currents }, outcome)
 }
 
 /// What the residual of each bit line is measured by: the sum of its devices' currents, and where

@@ -76,7 +76,7 @@ impl Newton {
         check_voltages(circuit, word_lines, bit_lines)?;
         let devices = Devices { g: circuit.row_major(), n: circuit.bit_lines(), law };
         let cells = devices.g.len();
-        let wires = Wires::new(circuit);
+        let wires = Wires::new(circuit.wiring());
         let ideal = circuit.wiring().is_ideal();
         // What every input begins with.
         let rest = Point::at_rest(&devices);

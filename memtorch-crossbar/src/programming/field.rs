@@ -2,7 +2,7 @@
 
 use super::cells::Cells;
 use super::network::Network;
-use super::rules::Pulse;
+use super::rules::{Pulse, Rules};
 use super::{Bias, Programmer};
 use crate::{CrossbarError, Tile};
 
@@ -30,12 +30,12 @@ pub(super) struct Field {
 }
 
 impl Field {
-    pub(super) fn new(tile: &Tile, bias: Bias, options: &Programmer) -> Self {
+    pub(super) fn new(tile: &Tile, bias: Bias, options: &Programmer, rules: &Rules) -> Self {
         let (rows, columns) = (tile.word_lines, tile.bit_lines);
         let source = match bias {
             Bias::Half if options.resistances.is_ideal() => Source::Half,
             Bias::Third if options.resistances.is_ideal() => Source::Third,
-            bias => Source::Network(Box::new(Network::new([rows, columns], bias, options))),
+            bias => Source::Network(Box::new(Network::new([rows, columns], bias, options, rules.range))),
         };
         Self { rows, columns, source, devices: Vec::new(), volts: Vec::new() }
     }

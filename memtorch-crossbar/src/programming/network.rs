@@ -49,13 +49,19 @@ struct Found {
 /// How often to look for the voltages of devices that are not ohmic.
 const TRIES: usize = 500;
 
+/// The least resistance of lines that may be open, over that of a device in its ON state: of less, currents between
+/// the nodes of an open line would be lost in the rounding of its voltage. It changes voltages by as small a share.
+const LEAST: f64 = 1e-9;
+
 /// The share of what is allowed that the solution itself may leave.
 const RESIDUAL: f64 = 0.02;
 
 impl Network {
-    pub(super) fn new(shape: [usize; 2], bias: Bias, options: &Programmer) -> Self {
+    /// `range` is `g_on - g_off` in S.
+    pub(super) fn new(shape: [usize; 2], bias: Bias, options: &Programmer, range: f64) -> Self {
         let [m, n] = shape;
-        let (source, line) = (options.resistances.source, options.resistances.line);
+        let least = if bias == Bias::Floating { LEAST / range } else { 0.0 };
+        let [source, line] = [options.resistances.source, options.resistances.line].map(|r| r.max(least));
         Self {
             shape,
             bias,
@@ -247,9 +253,9 @@ mod tests {
             programmer.voltage_error = allowed;
             let rules = Rules::new(&programmer, &*device).unwrap();
             let mut cells = Cells::of(&array, 0..m * n, &rules, stream);
-            let mut kept = Network::new([m, n], bias, &programmer);
+            let mut kept = Network::new([m, n], bias, &programmer, rules.range);
             programmer.voltage_error = 0.0;
-            let mut exact = Network::new([m, n], bias, &programmer);
+            let mut exact = Network::new([m, n], bias, &programmer, rules.range);
             let (mut some, mut all, mut largest) = (Vec::new(), Vec::new(), 0.0f64);
             for turn in 1..=40u32 {
                 kept.voltages(&mut cells, [3, 6], applied, &mut some).unwrap();

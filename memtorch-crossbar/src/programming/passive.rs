@@ -23,7 +23,7 @@ pub(super) fn write(
         .map(|index| {
             let tile = array.layout().tile(index);
             let cells = Cells::of(array, tile.range(), rules, stream);
-            let field = Field::new(&tile, bias, options);
+            let field = Field::new(&tile, bias, options, rules);
             let pulsed = Pulsed { options, rules, order, tile, cells, field, stream };
             pulsed.write(&targets[tile.range()])
         })

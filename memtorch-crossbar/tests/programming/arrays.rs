@@ -107,7 +107,7 @@ fn open_lines_and_other_models_keep_the_sum_of_currents() {
     targets[12] = spread[12] * 0.5;
     let report = program(&programmer, &mut array, &targets);
     assert_eq!(report.pulses, 1);
-    assert!((report.record[0].voltage / -1.4 - 1.0).abs() < 1e-12, "both lines of the cell are driven");
+    assert!((report.record[0].voltage / -1.4 - 1.0).abs() < 1e-6, "both lines of the cell are driven");
     // An independent way to the same currents: relaxation of one open line after another.
     let g = before.conductances();
     let gap = |g: f64| 0.25e-9 * (1e-3 * (0.1f64 / 0.25).sinh() / (g * 0.1)).ln();

@@ -185,8 +185,8 @@ fn open_lines(
             matrix[a][b] -= g;
         }
     };
-    for k in 0..cells {
-        join(k, cells + k, g[k]);
+    for (k, g) in g.iter().enumerate() {
+        join(k, cells + k, *g);
         if k % n > 0 {
             join(k - 1, k, 1.0 / line);
         }

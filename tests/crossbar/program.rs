@@ -216,34 +216,30 @@ fn what_changes_nothing_is_told() {
             serde_json::from_str(&self::run(folder, &experiment("mlp", &text), "out", &["--limit", "5"]))
                 .unwrap();
         let warnings = results["warnings"].as_array().unwrap().iter();
-        warnings.map(|text| text.as_str().unwrap().to_owned()).filter(|text| text.contains("chang")).collect()
+        warnings
+            .map(|text| text.as_str().unwrap().to_owned())
+            .filter(|text| text.contains("changes nothing"))
+            .collect()
     };
     let pulses = "[program]\nmethod = \"pulses\"\nmax_pulses = 5\n";
     for (text, expected) in [
-        ("[program]\nmethod = \"direct\"\nbias = \"half\"".to_owned(), None),
-        (
-            "[program]\npasses = 2".to_owned(),
-            Some("program.passes changes nothing: program.method is \"direct\""),
-        ),
-        (
-            "[program]\nset_voltage = -0.3\npasses = 2".to_owned(),
-            Some("program.set_voltage, program.passes change nothing: program.method is \"direct\""),
-        ),
-        (pulses.to_owned(), None),
-        (format!("{pulses}bias = \"third\""), Some("program.bias changes nothing: a cell with a transistor")),
-        (format!("{pulses}order = \"random\""), Some("program.order changes nothing: cells with")),
-        (
-            format!("{pulses}tolerance = 0.1\ntolerance_siemens = 1e-5"),
-            Some("program.tolerance changes nothing: tolerance_siemens stands in its place"),
-        ),
+        ("[program]\nmethod = \"direct\"\nbias = \"half\"".to_owned(), &[][..]),
+        ("[program]\nset_voltage = -0.3\npasses = 2".to_owned(), &["program.passes", "program.set_voltage"]),
+        (pulses.to_owned(), &[]),
+        (format!("{pulses}bias = \"third\""), &["program.bias"]),
+        (format!("{pulses}order = \"random\""), &["program.order"]),
+        (format!("{pulses}scheme = \"open-loop\"\nread_noise = 0.1"), &["program.read_noise"]),
+        (format!("{pulses}tolerance = 0.1\ntolerance_siemens = 1e-5"), &["program.tolerance"]),
         (
             format!("{pulses}[[nonideality]]\nkind = \"cycle-to-cycle\"\nsigma = 1.0\ncycles = 3"),
-            Some("nonideality.0.cycles changes nothing: each change of polarity"),
+            &["nonideality.0.cycles"],
         ),
     ] {
-        let found = warnings(&text);
-        assert_eq!(found.len(), usize::from(expected.is_some()), "{text}: {found:?}");
-        assert!(found.iter().all(|found| found.starts_with(expected.unwrap_or(""))), "{text}: {found:?}");
+        let mut found = warnings(&text);
+        found.sort_unstable();
+        assert_eq!(found.len(), expected.len(), "{text}: {found:?}");
+        let right = |(found, key): (&String, &&str)| found.starts_with(&format!("{key} = "));
+        assert!(found.iter().zip(expected).all(right), "{text}: {found:?}");
     }
 }
 

@@ -5,6 +5,8 @@
 //! scalar loop in the same run (f64, the standard library's functions, time inside the loop over devices), and
 //! their ratio. What limits each is in docs/devices.md.
 
+mod support;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +35,7 @@ fn best(mut run: impl FnMut()) -> Duration {
 type Scalar<'a> = &'a dyn Fn(&mut [f64], &[f64], &[f64], &[f64]);
 
 fn case(criterion: &mut Criterion, name: &str, device: Arc<dyn Device>, dt: f64, scalar: Scalar<'_>) {
-    if !std::env::args().skip(1).filter(|a| !a.starts_with('-')).all(|filter| name.contains(&filter)) {
+    if !support::is_wanted(name) {
         return;
     }
     let mut parameters = DeviceParameters::new(device.clone(), DEVICES);
@@ -137,6 +139,7 @@ fn data_driven(criterion: &mut Criterion) {
 fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("the only pool");
     let mut criterion = Criterion::default().configure_from_args();
+    support::peak(&mut criterion);
     vteam(&mut criterion, "vteam_whole_exponents", 3.0, 1.0);
     vteam(&mut criterion, "vteam_real_exponents", 2.7, 1.3);
     stanford_pku(&mut criterion);

@@ -5,6 +5,8 @@
 //! sources, 0.2 ohm segments) devices have 10 kilo-ohm to 200 kilo-ohm, and the table says how often the network was
 //! solved and how far the conductances are from those with a network that is solved at every pulse (up to 32 x 32).
 
+mod support;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,6 +104,7 @@ fn main() {
         table();
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    support::peak(&mut criterion);
     let mut group = criterion.benchmark_group("programming/16");
     let half = Cell::Passive { bias: Bias::Half, order: Order::RowMajor };
     for (name, cell, wires) in

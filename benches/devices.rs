@@ -35,7 +35,7 @@ fn best(mut run: impl FnMut()) -> Duration {
 type Scalar<'a> = &'a dyn Fn(&mut [f64], &[f64], &[f64], &[f64]);
 
 fn case(criterion: &mut Criterion, name: &str, device: Arc<dyn Device>, dt: f64, scalar: Scalar<'_>) {
-    if !support::is_wanted(name) {
+    if !support::is_wanted(&format!("devices/{name}")) {
         return;
     }
     let mut parameters = DeviceParameters::new(device.clone(), DEVICES);

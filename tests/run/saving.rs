@@ -150,7 +150,7 @@ fn noise_bent_devices_and_age_are_kept_bit_for_bit() {
     let sweep = bent("method = \"sweep\"\namplitude = 0.5\nstates = 8\npoints = 16");
     let states = "[[nonideality]]\nkind = \"states\"\ncount = 5\n";
     let cycles = "[[nonideality]]\nkind = \"cycle-to-cycle\"\nsigma = 50.0\ncycles = 3\n";
-    let wear = "[[nonideality]]\nkind = \"endurance\"\ncycles = 1e4\nlrs = { p = [1.0, 1.0, 1.0, 0.1], stable_resistance = 5e3 }\n";
+    let wear = "[[nonideality]]\nkind = \"endurance\"\ncycles = 1e4\nlrs = { p = [1.0, 1.0, 1.0, 0.1] }\n";
     for hardware in [
         format!("{NOISE}{DRIFT}{VARIATION}"),
         format!("{DRIFT}{NOISE}after_tuning = true\n{NOISE}"),

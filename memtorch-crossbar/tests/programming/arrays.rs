@@ -132,9 +132,10 @@ fn open_lines_and_other_models_keep_the_sum_of_currents() {
     }
     let all = (0..30).map(|k| (word[k / 5] - bit[k % 5], k));
     let energy: f64 = all.map(|(v, k)| v * current(k, v)).sum::<f64>() * 1e-13;
-    assert!((report.energy / energy - 1.0).abs() < 1e-6, "{:e} {energy:e}", report.energy);
+    // A voltage within 1e-6 of itself makes a current within 1.4 / 0.25 times that.
+    assert!((report.energy / energy - 1.0).abs() < 6e-6, "{:e} {energy:e}", report.energy);
     let delivered: f64 = (0..5).map(|j| -1.4 * current(10 + j, -1.4 - bit[j])).sum::<f64>() * 1e-13;
-    assert!((report.energy / delivered - 1.0).abs() < 1e-6, "{:e} {delivered:e}", report.energy);
+    assert!((report.energy / delivered - 1.0).abs() < 6e-6, "{:e} {delivered:e}", report.energy);
 }
 
 #[test]

@@ -50,7 +50,8 @@ struct Found {
 const TRIES: usize = 500;
 
 /// The least resistance of lines that may be open, over that of a device in its ON state: of less, currents between
-/// the nodes of an open line would be lost in the rounding of its voltage. It changes voltages by as small a share.
+/// the nodes of an open line would be lost in the rounding of its voltage. It changes voltages by about as small a share:
+/// by more where bent devices conduct better than in that state.
 const LEAST: f64 = 1e-9;
 
 /// The share of what is allowed that the solution itself may leave.

@@ -101,13 +101,17 @@ fn open_lines_and_other_models_keep_the_sum_of_currents() {
     programmer.scheme = PulseScheme::Fixed;
     programmer.pulse_width = 1e-13;
     programmer.cell = passive(Bias::Floating);
+    programmer.voltage_error = 0.0;
     programmer.max_pulses = 1;
     programmer.record = true;
     let mut targets = spread.clone();
     targets[12] = spread[12] * 0.5;
     let report = program(&programmer, &mut array, &targets);
     assert_eq!(report.pulses, 1);
-    assert!((report.record[0].voltage / -1.4 - 1.0).abs() < 1e-6, "both lines of the cell are driven");
+    // Both lines of the cell are driven, each through a resistance of 1e-9 of r_on; at 1.4 V devices conduct up to
+    // (sinh 5.6 / 5.6) / (sinh 0.4 / 0.4) = 24 times as well as when they are read, and two lines bring their currents.
+    let voltage = report.record[0].voltage;
+    assert!((voltage / -1.4 - 1.0).abs() < 2e-7, "{voltage}");
     // An independent way to the same currents: relaxation of one open line after another.
     let g = before.conductances();
     let gap = |g: f64| 0.25e-9 * (1e-3 * (0.1f64 / 0.25).sinh() / (g * 0.1)).ln();
@@ -132,10 +136,9 @@ fn open_lines_and_other_models_keep_the_sum_of_currents() {
     }
     let all = (0..30).map(|k| (word[k / 5] - bit[k % 5], k));
     let energy: f64 = all.map(|(v, k)| v * current(k, v)).sum::<f64>() * 1e-13;
-    // A voltage within 1e-6 of itself makes a current within 1.4 / 0.25 times that.
-    assert!((report.energy / energy - 1.0).abs() < 6e-6, "{:e} {energy:e}", report.energy);
+    assert!((report.energy / energy - 1.0).abs() < 1e-6, "{:e} {energy:e}", report.energy);
     let delivered: f64 = (0..5).map(|j| -1.4 * current(10 + j, -1.4 - bit[j])).sum::<f64>() * 1e-13;
-    assert!((report.energy / delivered - 1.0).abs() < 6e-6, "{:e} {delivered:e}", report.energy);
+    assert!((report.energy / delivered - 1.0).abs() < 1e-6, "{:e} {delivered:e}", report.energy);
 }
 
 #[test]

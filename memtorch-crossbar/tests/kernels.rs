@@ -80,6 +80,37 @@ fn threads_change_no_bit() {
     }
 }
 
+/// Tiles of more bit lines than are computed at a time: each keeps the range that is its own, past every border
+/// between them.
+#[test]
+fn ranges_of_lines_stay_with_their_lines_on_wide_tiles() {
+    let mut random = Stream::root(9, 0).at([0; 3]);
+    let layout = Layout::new(2, 70, 450, TileShape::Sized { word_lines: 40, bit_lines: 300 }).unwrap();
+    let matrix = draw(&mut random, layout.device_count());
+    // Ranges that are no multiples of each other, so that a neighbour's gives other codes.
+    let lines = |tile: memtorch_crossbar::Tile| {
+        (0..tile.bit_lines).map(move |j| 0.3 + 0.0171 * (tile.index + j) as f32)
+    };
+    let ranges = FullScale::PerLine(layout.tiles().map(|tile| lines(tile).collect()).collect());
+    let converter = LinearConverter::new(5, ranges).unwrap();
+    for rows in [1, 5, 30] {
+        let values = draw(&mut random, rows * 140);
+        let input = Input::Rows { values: &values, rows };
+        let product = Product { input, converter: &converter, accumulate: Accumulate::Set };
+        let run = |backend: &dyn ArrayBackend| {
+            let operand = backend.pack(&layout, &matrix).unwrap();
+            let mut output = vec![0.0; rows * 900];
+            let done = backend.multiply(&operand, &product, &mut output).unwrap();
+            (bits(&output), done)
+        };
+        let expected = run(&CpuBackend::portable());
+        assert!(expected.1.clipped > 0);
+        for backend in CpuBackend::all() {
+            assert!(run(&backend) == expected, "{}, {rows} rows", backend.instructions());
+        }
+    }
+}
+
 #[test]
 fn a_vector_is_the_same_alone_and_in_a_batch() {
     let mut random = Stream::root(8, 0).at([0; 3]);

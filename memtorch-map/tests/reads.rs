@@ -176,10 +176,19 @@ fn a_reference_column_is_subtracted_from_the_noisy_currents_of_its_tile() {
     assert!(fused.iter().zip(&explicit).all(|(a, b)| (a - b).abs() < 2e-6 * largest));
 }
 
+/// The images' 18 word lines lie on two rows of tiles, or both groups of channels on one row each; the two arrays of a
+/// weight are read together, or one after the other.
 #[test]
 fn currents_of_products_are_those_of_the_devices() {
-    for wires in [Wires::default(), Wires { transistor_resistance: 2e3, ..Wires::default() }] {
-        let base = Hardware { wires, ..hardware() };
+    let wired = Wires { transistor_resistance: 2e3, ..Wires::default() };
+    let cases = [(16, Wires::default()), (16, wired), (64, Wires::default()), (64, wired)];
+    // So many bits that a code more or less is nothing.
+    let each = Adc { converter: adc(24), read: ReadMode::Each, ..Adc::default() };
+    for ((word_lines, wires), adc) in
+        cases.into_iter().flat_map(|case| [(case, Adc::default()), (case, each.clone())])
+    {
+        let tile = TileShape::Sized { word_lines, bit_lines: 8 };
+        let base = Hardware { wires, tile, adc, ..hardware() };
         let fast = outputs(&with(&base, Some(Arc::new(Bent { products: 3 })), None));
         let slow = outputs(&with(&base, Some(Arc::new(Bent { products: 0 })), None));
         let ohmic = outputs(&base);

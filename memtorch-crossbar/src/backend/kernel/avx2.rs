@@ -96,6 +96,18 @@ impl Simd for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn pick(self, b: Self, order: *const i32) -> Self {
+        unsafe {
+            let order = _mm256_loadu_si256(order.cast());
+            let (first, second) = (_mm256_permutevar8x32_ps(self, order), _mm256_permutevar8x32_ps(b, order));
+            // The fourth bit tells which of the two, the sign whether any.
+            let which = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(order));
+            let missing = _mm256_castsi256_ps(_mm256_srai_epi32::<31>(order));
+            _mm256_andnot_ps(missing, _mm256_blendv_ps(first, second, which))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }

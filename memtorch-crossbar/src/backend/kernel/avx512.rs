@@ -90,6 +90,15 @@ impl Simd for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn pick(self, b: Self, order: *const i32) -> Self {
+        unsafe {
+            let order = _mm512_loadu_epi32(order);
+            let there = !_mm512_movepi32_mask(order);
+            _mm512_maskz_permutex2var_ps(there, self, order, b)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }

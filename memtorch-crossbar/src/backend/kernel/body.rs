@@ -441,3 +441,90 @@ pub(super) unsafe fn spread<S: Simd>(s: &Spread) {
         second = second.wrapping_add(s.target_step);
     }
 }
+
+/// Where the elements of a plane of a slab come from: a register's worth after the other.
+#[derive(Default)]
+pub(super) struct Order {
+    /// For each register, where in a plane of the image its first element is.
+    pub(super) starts: Vec<usize>,
+    /// For each lane of each register, how far behind the register's first its element is, below twice the
+    /// lanes; negative where it is 0.
+    pub(super) lanes: Vec<i32>,
+    /// All are below the number of lanes.
+    pub(super) narrow: bool,
+}
+
+/// Planes of images on their way into a slab.
+pub(super) struct Arrange<'a> {
+    pub(super) order: &'a Order,
+    /// The first plane, and how many elements there are from there on, in all planes and behind them.
+    pub(super) source: *const f32,
+    pub(super) len: usize,
+    /// From plane to plane.
+    pub(super) source_step: usize,
+    /// Written in whole registers, the last of which ends in what comes after the plane.
+    pub(super) target: *mut f32,
+    pub(super) target_step: usize,
+    pub(super) planes: usize,
+}
+
+/// # Safety
+/// The instructions of `S`; the pointers of `a` are valid for what they state, and each start plus the largest of its
+/// lanes is inside every plane.
+#[inline(always)]
+pub(super) unsafe fn arrange<S: Simd>(a: &Arrange) {
+    for plane in 0..a.planes {
+        let from = plane * a.source_step;
+        let mut target = a.target.wrapping_add(plane * a.target_step);
+        for (&start, order) in a.order.starts.iter().zip(a.order.lanes.chunks_exact(S::LANES)) {
+            let at = from + start;
+            // SAFETY: the caller's promise; near the end of the source no more is read than is there.
+            unsafe {
+                let (source, order) = (a.source.wrapping_add(at), order.as_ptr());
+                let (low, high) = if at + 2 * S::LANES <= a.len {
+                    let low = S::load(source);
+                    (low, if a.order.narrow { low } else { S::load(source.add(S::LANES)) })
+                } else {
+                    let left = a.len.saturating_sub(at);
+                    let high = source.wrapping_add(S::LANES);
+                    (S::load_first(source, left), S::load_first(high, left.saturating_sub(S::LANES)))
+                };
+                low.pick(high, order).store(target);
+            }
+            target = target.wrapping_add(S::LANES);
+        }
+    }
+}
+
+/// Neighbouring results whose lanes lie within two registers' worth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// The first lane.
+    pub(super) lane: usize,
+    /// Where the first result goes.
+    pub(super) result: usize,
+    /// How many may be written from there on: what is no result of this piece will be of the next one.
+    pub(super) room: usize,
+}
+
+/// Puts results together: result i of a piece is `lanes[i]` lanes behind the piece's first one.
+///
+/// # Safety
+/// The instructions of `S`; `lanes` has a register's worth for each piece; from the lane of each piece on two
+/// registers' worth can be read, and what `target` has from its result on is valid for its room.
+#[inline(always)]
+pub(super) unsafe fn collect<S: Simd>(pieces: &[Piece], lanes: &[i32], source: *const f32, target: *mut f32) {
+    for (piece, order) in pieces.iter().zip(lanes.chunks_exact(S::LANES)) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let source = source.add(piece.lane);
+            let results = S::load(source).pick(S::load(source.add(S::LANES)), order.as_ptr());
+            let target = target.add(piece.result);
+            if piece.room < S::LANES {
+                results.store_first(target, piece.room);
+            } else {
+                results.store(target);
+            }
+        }
+    }
+}

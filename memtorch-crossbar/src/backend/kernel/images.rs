@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::patches::{Panel, Slab, Source};
 use super::scratch::{self, Scratch};
+use super::single::Single;
 use super::{
     Conversion, Convert, DEPTH, Dot, Kernel, Run, Scattered,
     output::{Output, Rows},
@@ -78,15 +79,28 @@ fn panel_width<K: Kernel>(layout: &Layout) -> usize {
 /// Some vectors through some groups.
 unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<usize>) -> Conversions {
     scratch::with(|scratch| {
-        let Scratch { inputs, panel, sums, totals, column, runs, results, tiles, panels, offsets } = scratch;
+        let Scratch {
+            inputs,
+            panel,
+            sums: all_sums,
+            totals: all_totals,
+            column,
+            runs,
+            results,
+            tiles,
+            panels,
+            offsets,
+            order,
+            plan,
+        } = scratch;
         let layout = job.layout;
         let width = panel_width::<K>(layout);
         let depth = layout.tile_shape()[0].min(layout.rows()).min(DEPTH);
         let values = panel.get(depth * width + 16);
         let len = layout.columns() * width;
-        let (sums, totals) = (sums.get(len), totals.get(len));
         let slab = Slab::new(&job.source, &vectors);
         slab.offsets(&job.source, offsets);
+        slab.order(&job.source, K::LANES, order);
         let loose = job.source.is_loose(layout.columns(), K::LANES);
         let columns = layout.groups() * layout.columns();
         let shape = (K::LANES, width / K::LANES, !loose);
@@ -94,10 +108,31 @@ unsafe fn task<K: Kernel>(job: &Job<'_>, vectors: Range<usize>, groups: Range<us
         let reach = offsets.iter().max().map_or(0, |offset| offset + K::LANES);
         let positions = job.source.positions();
         let mut done = Conversions::default();
+        let alone = loose && layout.columns() == 1 && layout.rows() == depth && job.output.is_set();
+        if alone {
+            plan.plan(panels, results, K::LANES);
+        }
         for (number, group) in groups.enumerate() {
             // SAFETY: the caller's promise.
-            let source = unsafe { slab.fill::<K>(&job.source, (group, number == 0), inputs) };
+            let source = unsafe { slab.fill::<K>(&job.source, (group, number == 0), order, inputs) };
             let first = group * layout.tile_columns() * layout.tile_rows();
+            let starts = panels.iter().flat_map(|panel| panel.starts);
+            if alone
+                && starts.max().is_none_or(|start| start + reach <= source.len())
+                && let Ok(rule) = job.conversion.rule(&layout.tile(first), 0)
+            {
+                let matrix = &job.matrix[layout.tile(first).range()];
+                let at = group * positions;
+                let single = Single { matrix, source, offsets, panels, results: plan, rule, at };
+                let (sums, totals) = (all_sums.get(plan.lanes()), all_totals.get(plan.lanes()));
+                // SAFETY: the caller's promise; the registers were seen to end inside the source.
+                done.clipped += unsafe { single.run::<K>(&job.output, sums, totals) };
+                if !job.conversion.is_ideal() {
+                    done.codes += panels.iter().map(|panel| panel.used as u64).sum::<u64>();
+                }
+                continue;
+            }
+            let (sums, totals) = (all_sums.get(len), all_totals.get(len));
             tiles.clear();
             for tile_row in 0..layout.tile_rows() {
                 let columns = 0..layout.tile_columns();

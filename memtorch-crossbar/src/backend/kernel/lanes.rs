@@ -102,6 +102,13 @@ impl Simd for Lanes {
     }
 
     #[inline(always)]
+    unsafe fn pick(self, b: Self, order: *const i32) -> Self {
+        let get = |i: usize| if i < 8 { self.0[i] } else { b.0[i & 7] };
+        // SAFETY: the caller's promise.
+        Self(std::array::from_fn(|i| usize::try_from(unsafe { order.add(i).read() }).map_or(0.0, get)))
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(_at: *const f32) {}
 }
 

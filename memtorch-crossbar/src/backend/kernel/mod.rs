@@ -20,8 +20,9 @@ mod patches;
 mod rows;
 mod scratch;
 mod simd;
+mod single;
 
-use body::{Convert, Dot, Linear, Rule, Run, Scattered, Spread};
+use body::{Arrange, Convert, Dot, Linear, Order, Piece, Rule, Run, Scattered, Spread};
 
 use super::{Conversions, Input, Product, check::Checked, packed::Packed};
 use crate::converter::steps;
@@ -161,6 +162,8 @@ trait Kernel {
     unsafe fn gather(source: &[f32], offsets: &[usize], runs: &[Run], panel: &mut [f32], width: usize);
 
     unsafe fn spread(s: &Spread);
+    unsafe fn arrange(a: &Arrange);
+    unsafe fn collect(pieces: &[Piece], lanes: &[i32], source: *const f32, target: *mut f32);
     unsafe fn spin(rounds: usize, factor: f32) -> f32;
 
     /// The largest block for a panel of so many registers.
@@ -176,7 +179,7 @@ macro_rules! isa {
         pub(super) struct $name;
 
         const _: () = {
-            use super::body::{self, Convert, Dot, Run, Scattered, Spread};
+            use super::body::{self, Arrange, Convert, Dot, Piece, Run, Scattered, Spread};
 
             $(#[$attribute])*
             unsafe fn dot<const BLOCK: usize, const VECTORS: usize>(d: &Dot) {
@@ -220,6 +223,18 @@ macro_rules! isa {
             }
 
             $(#[$attribute])*
+            unsafe fn arrange(a: &Arrange) {
+                // SAFETY: as above.
+                unsafe { body::arrange::<$lanes>(a) }
+            }
+
+            $(#[$attribute])*
+            unsafe fn collect(pieces: &[Piece], lanes: &[i32], source: *const f32, target: *mut f32) {
+                // SAFETY: as above.
+                unsafe { body::collect::<$lanes>(pieces, lanes, source, target) }
+            }
+
+            $(#[$attribute])*
             unsafe fn spin(rounds: usize, factor: f32) -> f32 {
                 // SAFETY: as above.
                 unsafe { body::spin::<$lanes>(rounds, factor) }
@@ -252,6 +267,21 @@ macro_rules! isa {
                 unsafe fn spread(s: &Spread) {
                     // SAFETY: the caller's promise.
                     unsafe { spread(s) }
+                }
+
+                unsafe fn arrange(a: &Arrange) {
+                    // SAFETY: the caller's promise.
+                    unsafe { arrange(a) }
+                }
+
+                unsafe fn collect(
+                    pieces: &[Piece],
+                    lanes: &[i32],
+                    source: *const f32,
+                    target: *mut f32,
+                ) {
+                    // SAFETY: the caller's promise.
+                    unsafe { collect(pieces, lanes, source, target) }
                 }
 
                 unsafe fn spin(rounds: usize, factor: f32) -> f32 {

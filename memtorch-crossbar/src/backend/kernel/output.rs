@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::{Kernel, Spread};
+use super::{Kernel, Spread, single::Results};
 use crate::Accumulate;
 
 /// A slice whose elements tasks share out among them.
@@ -73,6 +73,24 @@ impl<'a> Output<'a> {
         // SAFETY: the instructions are the caller's promise; all rows were seen to be inside both slices, and
         // `new` borrowed the output for 'a.
         unsafe { K::spread(&spread) };
+    }
+
+    /// Results that are set, and not added to what is there.
+    pub(super) fn is_set(&self) -> bool {
+        self.accumulate == Accumulate::Set
+    }
+
+    /// Puts the results of a group of one bit line from `at` on; `lanes` has what [`Results::lanes`] says.
+    ///
+    /// # Safety
+    /// The instructions of `K`, whose registers the plan was made for; no other thread writes these elements meanwhile.
+    pub(super) unsafe fn put_pieces<K: Kernel>(&self, at: usize, results: &Results, lanes: &[f32]) {
+        assert!(results.lanes() <= lanes.len(), "lanes of results");
+        assert!(at <= self.len && results.end() <= self.len - at, "pieces within the output");
+        let (pieces, order) = results.pieces();
+        // SAFETY: the instructions are the caller's promise. Lanes of pieces are two registers below the end of
+        // all lanes at most, and no piece ends behind `end`, which is inside the slice that `new` borrowed for 'a.
+        unsafe { K::collect(pieces, order, lanes.as_ptr(), self.start.wrapping_add(at)) };
     }
 }
 

@@ -7,11 +7,14 @@
 
 use std::ops::Range;
 
-use super::{Kernel, Run, Spread, scratch::Buffer};
+use super::{Arrange, Kernel, Order, Run, Spread, scratch::Buffer};
 use crate::PatchGeometry;
 
 /// Elements of a slab that stay in the second-level cache.
 const SLAB: usize = 1 << 17;
+
+/// Planes of at most so many elements are arranged register by register, and not row by row.
+const SMALL_PLANE: usize = 2048;
 
 /// Images, and how the kernel goes over them.
 pub(super) struct Source<'a> {
@@ -279,8 +282,42 @@ impl Slab {
         }
     }
 
+    /// Where the elements of a plane come from, if it is small and a register's worth of it comes from
+    /// two registers' worth of the image.
+    pub(super) fn order(&self, source: &Source<'_>, lanes: usize, order: &mut Order) {
+        order.starts.clear();
+        order.lanes.clear();
+        order.narrow = true;
+        if source.direct || self.plane > SMALL_PLANE || source.row() > 4 * lanes {
+            return;
+        }
+        let PatchGeometry { input, padding, stride, .. } = source.geometry;
+        let row = source.row();
+        // Of an element of the plane: where it is in a plane of the image.
+        let origin = |at: usize| {
+            let (y, slot) = (at / row + self.rows.start, at % row);
+            let x = slot % source.phase * stride[2] + slot / source.phase;
+            let (y, x) = (y.checked_sub(padding[1])?, x.checked_sub(padding[2])?);
+            (at < self.plane && y < input[1] && x < input[2]).then_some(y * input[2] + x)
+        };
+        for first in (0..self.plane).step_by(lanes) {
+            let origins = (first..first + lanes).map(origin);
+            let start = origins.clone().flatten().min().unwrap_or(0);
+            order.starts.push(start);
+            for origin in origins {
+                let lane = origin.map_or(-1, |origin| (origin - start) as i32);
+                if lane >= 2 * lanes as i32 {
+                    order.starts.clear();
+                    return;
+                }
+                order.narrow &= lane < lanes as i32;
+                order.lanes.push(lane);
+            }
+        }
+    }
+
     /// The slab of a group. It ends with enough elements for a whole register to be read anywhere.
-    /// What is around the images is cleared for the `first` group only, and stays.
+    /// What is around the images is cleared for the `first` group only, and stays. `order` is of this slab.
     ///
     /// # Safety
     /// The processor has the instructions of `K`.
@@ -288,6 +325,7 @@ impl Slab {
         &self,
         source: &Source<'a>,
         (group, first): (usize, bool),
+        order: &Order,
         buffer: &'a mut Buffer,
     ) -> &'a [f32] {
         let PatchGeometry { input, padding, stride, .. } = source.geometry;
@@ -304,6 +342,38 @@ impl Slab {
             range.start.max(padding[axis])..range.end.min(padding[axis].saturating_add(input[axis]))
         };
         let (depths, rows) = (inside(0, 0..source.reach[0]), inside(1, self.rows.clone()));
+        if !order.starts.is_empty() {
+            let (plane, channels, samples) = (input[1] * input[2], source.channels, self.samples.len());
+            let before = depths.start.saturating_sub(padding[0]);
+            // Planes that follow each other by one step: those of a sample's channels, of a channel, or, where
+            // there is one channel, of the samples.
+            let (times, planes, source_step, target_step) = match (channels, source.reach[0]) {
+                (1, 1) => (1, samples, source.image, self.sample),
+                (_, 1) => (samples, channels, area, self.channel),
+                _ => (samples * channels, depths.len(), plane, self.plane),
+            };
+            for number in (0..times).filter(|_| !depths.is_empty()) {
+                let (sample, channel) =
+                    if times > samples { (number / channels, number % channels) } else { (number, 0) };
+                let image = (self.samples.start + sample) * source.image;
+                let from = image + (group * channels + channel) * area + before * plane;
+                let at = sample * self.sample + channel * self.channel + depths.start * self.plane;
+                let arrange = Arrange {
+                    order,
+                    source: source.values[from..].as_ptr(),
+                    len: source.values.len() - from,
+                    source_step,
+                    target: slab[at..].as_mut_ptr(),
+                    target_step,
+                    planes,
+                };
+                // SAFETY: the instructions are the caller's promise. As many planes are inside both, and every
+                // element of the order is inside an image's plane; what is written ends less than a register
+                // behind the last plane.
+                unsafe { K::arrange(&arrange) };
+            }
+            return slab;
+        }
         let columns = source.reach[2].saturating_sub(padding[2]).min(input[2]);
         let (first_row, row_count) = (rows.start.saturating_sub(self.rows.start), rows.len());
         let mut start = 0;

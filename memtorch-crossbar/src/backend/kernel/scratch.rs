@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{Run, patches::Panel};
+use super::{Order, Run, patches::Panel, single::Results};
 use crate::Tile;
 
 /// f32 from the start of a cache line.
@@ -33,6 +33,8 @@ pub(super) struct Scratch {
     pub(super) tiles: Vec<Tile>,
     pub(super) panels: Vec<Panel>,
     pub(super) offsets: Vec<usize>,
+    pub(super) order: Order,
+    pub(super) plan: Results,
 }
 
 thread_local! {

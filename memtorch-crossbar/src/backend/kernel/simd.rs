@@ -33,6 +33,9 @@ pub(super) trait Simd: Copy {
     unsafe fn store_first(self, to: *mut f32, n: usize);
     /// The elements of even number of `self` and then `b`; and the others.
     unsafe fn split(self, b: Self) -> (Self, Self);
+    /// Lane i is lane `order[i]` of `self`, or of `b` from [`Simd::LANES`] on; 0 where that is negative.
+    /// `order` has [`Simd::LANES`] elements, each below twice as many.
+    unsafe fn pick(self, b: Self, order: *const i32) -> Self;
     /// Asks for the cache line of an address, which may be any.
     unsafe fn prefetch(at: *const f32);
 }

@@ -363,6 +363,47 @@ fn open_cells_shorts_and_huge_resistances_give_finite_currents() {
 }
 
 #[test]
+fn iterations_on_shorts_are_right_or_say_that_they_are_not() {
+    let mut numbers = Numbers(61);
+    let (mut answers, mut refusals) = (0, 0);
+    for exponent in -2..10 {
+        for (m, n, wires) in [(9, 8, 1.0), (5, 12, 1e-3), (16, 3, 50.0)] {
+            let mut g = numbers.conductances(m, n, 1e-6, 1e-3);
+            for _ in 0..3 {
+                let cell = ((numbers.next() * m as f64) as usize, (numbers.next() * n as f64) as usize);
+                g[cell] = 10f64.powi(exponent);
+            }
+            let (word, bit) = (numbers.voltages(m), numbers.voltages(n));
+            let wiring = Wiring::new(wires, wires);
+            let circuit = PassiveCircuit::new(g.clone(), wiring).unwrap();
+            let expected = reference::solve(&g, &wiring, &word, &bit).currents;
+            let size = expected.iter().fold(0.0f64, |size, i| size.max(i.abs()));
+            let voltages = (
+                ArrayView2::from_shape((1, m), &word).unwrap(),
+                ArrayView2::from_shape((1, n), &bit).unwrap(),
+            );
+            for solver in [&ConjugateGradients::default() as &dyn PassiveSolver, &Auto::default()] {
+                match solver.solve(&circuit, voltages.0, voltages.1, Detail::Currents) {
+                    Ok(found) => {
+                        answers += 1;
+                        for (a, b) in found.column_currents.iter().zip(&expected) {
+                            let error = (a - b).abs() / size;
+                            assert!(error < 1e-9, "{}: 1e{exponent} S, {wiring:?}: {error:e}", solver.name());
+                        }
+                    }
+                    Err(error) => {
+                        refusals += 1;
+                        assert_eq!(solver.name(), "cg", "{error}");
+                        assert!(error.to_string().contains("did not converge"), "{error}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(answers > 36 && refusals > 0, "{answers} answers, {refusals} refusals");
+}
+
+#[test]
 fn a_solver_that_does_not_converge_says_so_with_its_residual() {
     let mut numbers = Numbers(60);
     let circuit =

@@ -28,7 +28,12 @@ const SIDE: i32 = 360;
 const LEFT: i32 = 60;
 const TOP: i32 = 42;
 const BAR: i32 = 14;
-const PANEL: (u32, u32) = (492, 462);
+const RIGHT: i32 = 72;
+const BOTTOM: i32 = 60;
+/// The least that fits the labels of a side of the cells.
+const SHORTEST: i32 = 110;
+/// The least width that fits a title.
+const NARROWEST: i32 = 320;
 /// Colours that an eye tells apart.
 const LEVELS: usize = 64;
 
@@ -50,10 +55,20 @@ fn colour(level: usize) -> RGBColor {
     RGBColor(mix(0).round() as u8, mix(1).round() as u8, mix(2).round() as u8)
 }
 
+/// Width and height of the cells: square ones, unless a side became too short for its labels.
+fn sides((m, n): (usize, usize)) -> (i32, i32) {
+    let side = |lines: usize| (i64::from(SIDE) * lines as i64 / m.max(n).max(1) as i64) as i32;
+    (side(n).max(SHORTEST), side(m).max(SHORTEST))
+}
+
 /// Draws the panels, two in a row.
 pub(crate) fn draw(picture: &Picture, panels: &[Panel]) -> Result<(), Error> {
     let rows = panels.len().div_ceil(2);
-    picture.draw((2 * PANEL.0, rows as u32 * PANEL.1), |area| {
+    let sides = panels.iter().map(|panel| sides(panel.values.dim()));
+    let (width, height) = sides.fold((0, 0), |most, side| (most.0.max(side.0), most.1.max(side.1)));
+    let width = (LEFT + width + 12 + BAR + RIGHT).max(NARROWEST) as u32;
+    let height = (TOP + height + BOTTOM) as u32;
+    picture.draw((2 * width, rows as u32 * height), |area| {
         for (area, panel) in area.split_evenly((rows, 2)).iter().zip(panels) {
             draw_panel(area, panel)?;
         }
@@ -76,11 +91,12 @@ fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<(), Failed> {
         v.is_finite().then(|| ((share * LEVELS as f64) as usize).min(LEVELS - 1))
     };
     let fine = FINE as i32;
-    let (left, top, side) = (LEFT * fine, TOP * fine, SIDE * fine);
-    // Cells are square.
-    let lines = m.max(n) as i64;
-    let edge = |line: usize| (i64::from(side) * line as i64 / lines) as i32;
-    let (width, height) = (edge(n), edge(m));
+    let (left, top) = (LEFT * fine, TOP * fine);
+    let (width, height) = sides((m, n));
+    let (width, height) = (width * fine, height * fine);
+    let edge =
+        |length: i32, line: usize, lines: usize| (i64::from(length) * line as i64 / lines as i64) as i32;
+    let (across, down) = (|line| edge(width, line, n), |line| edge(height, line, m));
     let text = |size: u32| ("sans-serif", size * FINE).into_text_style(area);
     let centred = |size: u32, vertical| text(size).pos(Pos::new(HPos::Center, vertical));
     let title = format!("{} ({})", panel.title, panel.unit);
@@ -99,8 +115,8 @@ fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<(), Failed> {
         // Neighbours of one colour are one rectangle.
         for run in levels.chunk_by(|a, b| a == b) {
             if let Some(level) = run[0] {
-                let across = (edge(j), edge(j + run.len()));
-                area.draw(&rectangle(across, (edge(i), edge(i + 1)), colour(level)))?;
+                let cells = (across(j), across(j + run.len()));
+                area.draw(&rectangle(cells, (down(i), down(i + 1)), colour(level)))?;
             }
             j += run.len();
         }

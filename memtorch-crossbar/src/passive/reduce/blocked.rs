@@ -12,7 +12,7 @@ pub(super) const WORTHWHILE: usize = 16;
 const PANEL: usize = 16;
 
 /// Columns of a symmetric update that are computed at a time: less below the diagonal is wasted.
-const STRIPE: usize = 96;
+const STRIPE: usize = 48;
 
 /// Where a range is cut in two, at a whole number of parts of this size.
 fn middle(range: &Range<usize>, part: usize) -> usize {

@@ -62,7 +62,33 @@ pub(super) fn multiply_add(
     assert!(a.len() > (m - 1) * a_strides[0] + (k - 1) * a_strides[1]);
     assert!(b.len() >= (k - 1) * b_stride + n);
     assert!(c.len() >= (m - 1) * c_stride + n && (m == 1 || c_stride >= n));
-    // SAFETY: the assertions keep every element inside its slice; rows of c do not overlap.
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+        let parts = super::product::Parts { a, a_strides, b, b_stride, c, c_stride };
+        // SAFETY: the processor has AVX-512F; the assertions keep every element inside its slice, and c is borrowed
+        // alone.
+        return unsafe { super::product::multiply_add([m, k, n], parts) };
+    }
+    // SAFETY: the assertions keep every element inside its slice.
+    unsafe { general([m, k, n], a, a_strides, b, b_stride, c, c_stride) }
+}
+
+/// [`multiply_add`] on any processor.
+///
+/// # Safety
+/// Every element of the matrices is inside its slice; rows of `c` do not overlap.
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn general(
+    [m, k, n]: [usize; 3],
+    a: &[f64],
+    a_strides: [usize; 2],
+    b: &[f64],
+    b_stride: usize,
+    c: &mut [f64],
+    c_stride: usize,
+) {
+    // SAFETY: the caller's promise.
     unsafe {
         matrixmultiply::dgemm(
             m,

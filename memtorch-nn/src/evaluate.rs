@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use memtorch_map::ReadReport;
+use memtorch_utils::threads;
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -155,11 +156,14 @@ pub(crate) fn each_batch<T: Send>(
             .collect();
         let inputs =
             ranges.iter().map(|range| feed.read(samples, range.clone())).collect::<Result<Vec<_>, _>>()?;
+        // With a batch for each thread, none of them is divided.
+        let enough = inputs.len() >= rayon::current_num_threads();
         let results: Vec<Result<_, NnError>> = inputs
             .into_par_iter()
             .zip(&ranges)
             .map(|(input, range)| {
-                let (values, reads) = executable.forward(input, range.start, range.len())?;
+                let forward = || executable.forward(input, range.start, range.len());
+                let (values, reads) = if enough { threads::alone(forward)? } else { forward()? };
                 let missing = || NnError::Evaluate("it has no output".to_owned());
                 Ok((look(values.get(output).ok_or_else(missing)?, range.clone())?, reads))
             })

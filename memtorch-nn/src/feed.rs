@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use crate::kernel::wide;
 use crate::tensor::filled;
 use crate::{Dimension, ElementType, Network, NnError, Port, Tensor};
 
@@ -145,7 +146,9 @@ impl Input {
         let whole = self.element == ElementType::I64;
         // Up to here every whole number is an f32.
         let fits = |x: f32| if whole { x.fract() == 0.0 && x.abs() <= 16_777_216.0 } else { x.is_finite() };
-        if let Some(at) = values.iter().position(|x| !fits(*x)) {
+        // Without a way out, so that it vectorises.
+        let all_fit = wide(|| values.iter().fold(true, |all, x| all & fits(*x)));
+        if !all_fit && let Some(at) = values.iter().position(|x| !fits(*x)) {
             let size = (values.len() / range.len()).max(1);
             let (sample, element, value) = (first + at / size, at % size, values[at]);
             let expected = if whole { "a whole number" } else { "a finite number" };

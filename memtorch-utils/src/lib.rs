@@ -12,6 +12,7 @@ pub mod npy;
 #[cfg(feature = "npz")]
 pub mod npz;
 pub mod random;
+pub mod threads;
 
 pub use distribution::{Distribution, DistributionError, Shape};
 pub use random::{Stream, StreamRng, stable_hash};

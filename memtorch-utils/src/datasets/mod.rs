@@ -360,8 +360,11 @@ impl DataSet {
             Raw::Bytes(bytes) => {
                 let tables: Vec<[f32; 256]> =
                     (0..channels).map(|c| std::array::from_fn(|byte| value(byte as f64, c))).collect();
-                for (at, (y, byte)) in output.iter_mut().zip(bytes).enumerate() {
-                    *y = tables[at / plane % channels][usize::from(*byte)];
+                let planes = output.chunks_mut(plane.max(1)).zip(bytes.chunks(plane.max(1)));
+                for ((output, bytes), table) in planes.zip(tables.iter().cycle()) {
+                    for (y, byte) in output.iter_mut().zip(bytes) {
+                        *y = table[usize::from(*byte)];
+                    }
                 }
             }
             Raw::Reals(reals) => {

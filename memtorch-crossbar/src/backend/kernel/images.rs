@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use memtorch_utils::threads;
 use rayon::prelude::*;
 
 use super::patches::{Panel, Slab, Source};
@@ -40,7 +41,7 @@ pub(super) unsafe fn multiply<K: Kernel>(
     let vectors = samples * geometry.positions();
     let work = vectors.saturating_mul(layout.device_count());
     let job = Job { layout, matrix, source, conversion, output: Output::new(output, accumulate) };
-    let threads = if work < SMALL { 1 } else { rayon::current_num_threads() };
+    let threads = if work < SMALL || threads::is_alone() { 1 } else { rayon::current_num_threads() };
     let chunks = job.source.chunks(panel_width::<K>(layout), if threads == 1 { 1 } else { 4 * threads });
     let splits = if threads == 1 { 1 } else { (2 * threads).div_ceil(chunks.len()).min(layout.groups()) };
     let groups: Vec<_> = parts(layout.groups(), layout.groups().div_ceil(splits)).collect();

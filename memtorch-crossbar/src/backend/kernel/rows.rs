@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use memtorch_utils::threads;
 use rayon::prelude::*;
 
 use super::{Conversion, Convert, DEPTH, Dot, Kernel, output::Output, parts, scratch};
@@ -54,7 +55,7 @@ pub(super) unsafe fn multiply<K: Kernel>(
         Stripe { group, tile_column, bit_lines: first.min(used)..(first + width).min(used) }
     };
 
-    let threads = rayon::current_num_threads();
+    let threads = if threads::is_alone() { 1 } else { rayon::current_num_threads() };
     let chunks = rows.div_ceil(VECTORS);
     let whole = chunks * stripes;
     if threads == 1 || whole == 1 && rows == 1 || rows * layout.device_count() < SMALL {

@@ -103,9 +103,13 @@ impl Population {
     /// The current of each device in A at a voltage of its own in V, without moving it.
     ///
     /// # Errors
-    /// Another number of voltages than devices.
+    /// Another number of voltages than devices; one that is not finite.
     pub fn currents(&self, voltages: &[f64]) -> Result<Vec<f64>, DeviceError> {
         self.fits("voltages", voltages.len())?;
+        if let Some(value) = voltages.iter().find(|v| !v.is_finite()) {
+            let expected = "a finite number of volt".to_owned();
+            return Err(DeviceError::Parameter { parameter: "voltage", value: *value, expected });
+        }
         let mut found = vec![0.0; self.len()];
         found
             .par_chunks_mut(BLOCK)

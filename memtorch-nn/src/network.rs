@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 #[cfg(feature = "onnx")]
 use std::path::Path;
 
@@ -216,7 +217,8 @@ impl Network {
 
     /// The products that are no layers, as that of two values which both vary in attention.
     pub fn products(&self) -> Vec<Product> {
-        let is_layer = |step: &&Step| self.layers.iter().any(|layer| layer.nodes.contains(&step.node));
+        let layers: HashSet<&String> = self.layers.iter().flat_map(|layer| &layer.nodes).collect();
+        let is_layer = |step: &&Step| layers.contains(&step.node);
         let is_product = |step: &&Step| crate::build::is_linear(&step.operator_name) && step.inputs.len() > 1;
         let product = |step: &Step| {
             let constant = |value: &usize| self.constants[*value].is_some();

@@ -395,7 +395,7 @@ fn read_array(npz: &mut Npz, path: &Path, name: &str) -> Result<ArrayParts, NnEr
     };
     let prefix = format!("{name}/parameters/");
     let parameters: Vec<String> =
-        npz.names().filter_map(|member| member.strip_prefix(&prefix)).map(str::to_owned).collect();
+        npz.names_under(&prefix).map(|member| member[prefix.len()..].to_owned()).collect();
     for parameter in parameters {
         let values = reals(npz, path, &format!("{prefix}{parameter}"))?;
         array.parameters.push((parameter, values));

@@ -28,16 +28,14 @@ pub(crate) const MOST_ELEMENTS: usize = 1 << 28;
 /// How many elements a shape has.
 ///
 /// # Errors
-/// More than [`MOST_ELEMENTS`].
+/// More than [`MOST_ELEMENTS`], or more along the axes that are not 0: no product of sizes overflows.
 pub(crate) fn count(shape: &[usize]) -> Result<usize, String> {
-    let product = if shape.contains(&0) {
-        Some(0)
-    } else {
-        shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
-    };
-    product.filter(|&n| n <= MOST_ELEMENTS).ok_or_else(|| {
-        format!("a tensor of shape {shape:?} is too large: expected at most {MOST_ELEMENTS} elements")
-    })
+    let product = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n.max(1)));
+    if product.is_none_or(|n| n > MOST_ELEMENTS) {
+        let expected = format!("expected at most {MOST_ELEMENTS} elements");
+        return Err(format!("a tensor of shape {shape:?} is too large: {expected}"));
+    }
+    Ok(shape.iter().product())
 }
 
 /// A vector of so many copies of a value, or an error where there is no memory for it.

@@ -23,7 +23,7 @@ impl FaultMap {
     /// # Errors
     /// Another number of faults than devices, a fault of another kind.
     pub fn new(shape: [usize; 3], faults: Vec<u8>) -> Result<Self, ConfigError> {
-        if faults.len() != shape.iter().product::<usize>() {
+        if shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size)) != Some(faults.len()) {
             let expected = format!("as many as shape {shape:?} has");
             return Err(ConfigError::value("faults", faults.len(), expected));
         }

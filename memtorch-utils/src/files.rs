@@ -44,23 +44,77 @@ pub fn write_atomic(
         place = std::fs::canonicalize(given).map_err(fail)?;
     }
     let path = place.as_path();
-    let Some(name) = path.file_name() else {
-        return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file")));
-    };
-    let (mut file, beside) = create_beside(path, name).map_err(fail)?;
-    let written = (|| {
+    Beside::write(path, write).and_then(Beside::keep).map_err(fail)
+}
+
+/// Writes files of a folder that belong together: all of them or, where one fails, none; those that are `gone` do not
+/// belong to them. The last file is not there while another one is new and it is not: where it is, all are its own.
+///
+/// # Errors
+/// Whatever the system says; all files are then as they were before.
+pub fn write_together(
+    folder: impl AsRef<Path>,
+    files: &[(&str, String)],
+    gone: &[&str],
+) -> Result<(), FileError> {
+    let folder = folder.as_ref();
+    let mut written = Vec::new();
+    for (name, text) in files {
+        let path = folder.join(name);
+        let beside = Beside::write(&path, |file| file.write_all(text.as_bytes()));
+        written.push(beside.map_err(|error| FileError::new(path, error))?);
+    }
+    for name in files.last().map(|(last, _)| last).into_iter().chain(gone) {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::new(path, error)),
+            _ => {}
+        }
+    }
+    for beside in written {
+        let path = beside.path.clone();
+        beside.keep().map_err(|error| FileError::new(path, error))?;
+    }
+    Ok(())
+}
+
+/// A file that is written and on the disk, and not yet in its place.
+struct Beside {
+    path: PathBuf,
+    /// Where it is.
+    beside: PathBuf,
+    kept: bool,
+}
+
+impl Beside {
+    fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Self> {
+        let Some(name) = path.file_name() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file"));
+        };
+        let (mut file, beside) = create_beside(path, name)?;
+        let beside = Self { path: path.to_owned(), beside, kept: false };
         let mut buffered = BufWriter::new(&mut file);
         write(&mut buffered)?;
         buffered.flush()?;
         drop(buffered);
         file.sync_all()?;
-        std::fs::rename(&beside, path)
-    })();
-    written.map_err(|error| {
-        // What is left of a failed attempt is of no use to anybody.
-        let _ = std::fs::remove_file(&beside);
-        fail(error)
-    })
+        Ok(beside)
+    }
+
+    fn keep(mut self) -> io::Result<()> {
+        std::fs::rename(&self.beside, &self.path)?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What is left of a failed attempt is of no use to anybody.
+            let _ = std::fs::remove_file(&self.beside);
+        }
+    }
 }
 
 /// Sees that [`write_atomic`] will be able to write a file, before anything long is done for it. Nothing is
@@ -81,12 +135,8 @@ pub fn check_writable(path: impl AsRef<Path>) -> Result<(), FileError> {
         }
         place = std::fs::canonicalize(given).map_err(fail)?;
     }
-    let Some(name) = place.file_name() else {
-        return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file")));
-    };
-    let (file, beside) = create_beside(&place, name).map_err(fail)?;
-    drop(file);
-    std::fs::remove_file(&beside).map_err(fail)
+    // A full disk takes a name, but not a block.
+    Beside::write(&place, |file| file.write_all(&[0; 4096])).map(drop).map_err(fail)
 }
 
 /// Creates a new file with a name of its own in the folder of `path`.
@@ -131,6 +181,25 @@ mod tests {
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
         write_atomic(&path, |w| w.write_all(b"new")).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn files_that_belong_together_are_all_new_or_all_old() {
+        let folder = folder("together");
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let files = |text: &str| [("a.txt", text.to_owned()), ("b.txt", text.to_owned())];
+        write_together(&folder, &files("old"), &[]).unwrap();
+        std::fs::write(folder.join("c.txt"), "of another run").unwrap();
+        // The third cannot be written: its place has no such folder.
+        let mut three = files("new").to_vec();
+        three.push(("no/such.txt", String::new()));
+        let error = write_together(&folder, &three, &["c.txt"]).unwrap_err().to_string();
+        assert!(error.contains("no/such.txt"), "{error}");
+        assert_eq!((read("a.txt"), read("b.txt"), read("c.txt").len()), ("old".into(), "old".into(), 14));
+        write_together(&folder, &files("new"), &["c.txt", "d.txt"]).unwrap();
+        assert_eq!((read("a.txt"), read("b.txt")), ("new".into(), "new".into()));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);
         std::fs::remove_dir_all(folder).unwrap();
     }
 

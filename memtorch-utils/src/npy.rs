@@ -10,6 +10,9 @@ use std::path::Path;
 
 use crate::files::{FileError, write_atomic};
 
+/// Dimensions that an array may have: as many as numpy allows.
+const MOST_DIMENSIONS: usize = 64;
+
 /// The numbers of an array.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -369,6 +372,9 @@ impl Header {
         let mut shape = Vec::new();
         for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let size = part.parse().map_err(|_| format!("`{part}` in the shape: expected a whole number"))?;
+            if shape.len() == MOST_DIMENSIONS {
+                return Err(format!("more than {MOST_DIMENSIONS} dimensions: numpy has at most so many"));
+            }
             shape.push(size);
         }
         Ok(Self { descriptor, element, fortran, shape })
@@ -376,9 +382,13 @@ impl Header {
 
     /// How many bytes the elements take.
     pub(crate) fn bytes(&self) -> Result<usize, String> {
-        let count = self.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-        let bytes = count.and_then(|count| count.checked_mul(self.element.size()));
-        bytes.ok_or_else(|| format!("shape {:?}: too large for any file", self.shape))
+        // Without the sizes that are 0, so that no product of some of them overflows.
+        let sizes = self.shape.iter().map(|size| (*size).max(1));
+        let most = sizes.chain([self.element.size()]).try_fold(1usize, |n, size| n.checked_mul(size));
+        if most.is_none() {
+            return Err(format!("shape {:?}: too large for any file", self.shape));
+        }
+        Ok(self.shape.iter().product::<usize>() * self.element.size())
     }
 
     /// The index of an element by its place in the file.

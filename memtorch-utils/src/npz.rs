@@ -7,6 +7,7 @@
 mod directory;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,11 @@ const LOCATOR64: u32 = 0x0706_4b50;
 /// In place of a number that stands in a zip64 field.
 const FULL: u64 = 0xffff_ffff;
 
+/// Bytes that deflated members which are read whole may have in all, and how many more for each byte of the file:
+/// deflated, a thousand bytes can be one.
+const MOST_UNPACKED: u64 = 256 << 20;
+const MOST_UNPACKED_PER_BYTE: u64 = 64;
+
 /// A member of an archive.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -45,6 +51,12 @@ pub struct Npz {
     path: PathBuf,
     file: File,
     members: Vec<Member>,
+    /// The place of each member by name.
+    places: BTreeMap<String, usize>,
+    /// Whether each deflated member was read whole.
+    read: Vec<bool>,
+    /// Bytes of those in all.
+    unpacked: u64,
 }
 
 impl Npz {
@@ -56,12 +68,22 @@ impl Npz {
         let path = path.as_ref();
         let mut file = File::open(path).map_err(|e| FileError::new(path, e))?;
         let members = directory(&mut file).map_err(|fault| fault.at(path))?;
-        Ok(Self { path: path.to_owned(), file, members })
+        let places = members.iter().enumerate().map(|(at, member)| (member.name.clone(), at)).collect();
+        let read = vec![false; members.len()];
+        Ok(Self { path: path.to_owned(), file, members, places, read, unpacked: 0 })
     }
 
     /// The names of the members in their order, arrays without `.npy`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|member| member.name.strip_suffix(".npy").unwrap_or(&member.name))
+        self.members.iter().map(name_of)
+    }
+
+    /// The names of the members that begin so in their order, arrays without `.npy`.
+    pub fn names_under(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let from = self.places.range(prefix.to_owned()..).take_while(|(name, _)| name.starts_with(prefix));
+        let mut places: Vec<usize> = from.map(|(_, place)| *place).collect();
+        places.sort_unstable();
+        places.into_iter().map(|place| name_of(&self.members[place]))
     }
 
     /// An array by name.
@@ -76,12 +98,30 @@ impl Npz {
     /// A member that is no array, as it is.
     ///
     /// # Errors
-    /// No such member, a checksum that differs.
+    /// No such member, a checksum that differs, deflated members that are too large in all for their file.
     pub fn bytes(&mut self, name: &str) -> Result<Vec<u8>, NpyError> {
         let member = self.member(name)?.clone();
+        self.allow(&member)?;
         let mut bytes = Vec::new();
         self.unpack(&member, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Sees that a member and the deflated ones that were read whole before are not too large for the file.
+    fn allow(&mut self, member: &Member) -> Result<(), NpyError> {
+        let Some(&place) = self.places.get(&member.name) else { return Ok(()) };
+        if !member.deflated || std::mem::replace(&mut self.read[place], true) {
+            return Ok(());
+        }
+        self.unpacked = self.unpacked.saturating_add(member.size);
+        let length = self.file.metadata().map_err(|error| FileError::new(&self.path, error))?.len();
+        let most = MOST_UNPACKED_PER_BYTE.saturating_mul(length).saturating_add(MOST_UNPACKED);
+        if self.unpacked > most {
+            let what = format!("unpacked, it and those before have {} bytes", self.unpacked);
+            let expected = format!("expected at most {most} from a file of {length} bytes");
+            return Err(self.wrong(format!("member {:?}: {what}: {expected}", member.name)));
+        }
+        Ok(())
     }
 
     /// Reads a member once and compares its length and its checksum.
@@ -118,11 +158,11 @@ impl Npz {
 
     /// Whether there is a member of this name (arrays with `.npy`).
     pub fn contains(&self, name: &str) -> bool {
-        self.members.iter().any(|member| member.name == name)
+        self.places.contains_key(name)
     }
 
     pub(crate) fn member(&self, name: &str) -> Result<&Member, NpyError> {
-        self.members.iter().find(|member| member.name == name).ok_or_else(|| {
+        self.places.get(name).map(|place| &self.members[*place]).ok_or_else(|| {
             let list: Vec<&str> = self.members.iter().map(|member| member.name.as_str()).take(20).collect();
             self.wrong(format!("no member {name:?}: it has {}", list.join(", ")))
         })
@@ -137,6 +177,11 @@ impl Npz {
     fn wrong(&self, what: String) -> NpyError {
         NpyError::Format { file: self.path.display().to_string(), what }
     }
+}
+
+/// The name of a member, of an array without `.npy`.
+fn name_of(member: &Member) -> &str {
+    member.name.strip_suffix(".npy").unwrap_or(&member.name)
 }
 
 /// What is written, and its checksum.

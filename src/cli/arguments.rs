@@ -52,7 +52,7 @@ pub(crate) struct Compute {
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Threads; results do not depend on them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Where products are computed: cpu or cuda
     #[arg(long, value_name = "NAME", default_value = "cpu")]

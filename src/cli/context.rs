@@ -47,7 +47,7 @@ pub(crate) fn apply(document: &mut Document, compute: &Compute) -> Result<(), Er
 pub(crate) fn warn(warnings: &[String]) {
     for warning in warnings {
         // Nobody is told that they could not be told.
-        let _ = writeln!(std::io::stderr(), "warning: {warning}");
+        let _ = writeln!(std::io::stderr(), "warning: {}", super::line(warning));
     }
 }
 

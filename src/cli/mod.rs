@@ -16,6 +16,7 @@ mod saved;
 mod search;
 mod sweep;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -27,7 +28,12 @@ use arguments::{Arguments, Command};
 /// Reads the arguments of the process, does what they say, and gives the exit code: 0 done, 1 failed
 /// (with one line on stderr), 2 wrong usage.
 pub fn main(registry: Registry) -> ExitCode {
-    let arguments = match Arguments::try_parse().and_then(checked) {
+    main_from(std::env::args_os(), &registry)
+}
+
+/// As [`main`], with these arguments, of which the first is the name of the program.
+pub fn main_from(arguments: impl IntoIterator<Item = OsString>, registry: &Registry) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments).and_then(checked) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
@@ -36,14 +42,25 @@ pub fn main(registry: Registry) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    match execute(arguments.command, &registry) {
+    match execute(arguments.command, registry) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let line = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            let _ = writeln!(std::io::stderr(), "error: {line}");
+            let _ = writeln!(std::io::stderr(), "error: {}", line(&error.to_string()));
             if matches!(error, Error::Usage { .. }) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// A text as one line; it may hold names from any file.
+pub(crate) fn line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    printable(&line)
+}
+
+/// A text without what moves the cursor or sets a colour, but for its own lines.
+fn printable(text: &str) -> String {
+    let strange = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().map(|c| if strange(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// What clap cannot know about options is wrong usage too.
@@ -70,10 +87,10 @@ fn execute(command: Command, registry: &Registry) -> Result<(), Error> {
     }
 }
 
-/// Writes to stdout; a reader that has gone away is no error.
+/// Writes text to stdout, which may hold names from any file; a reader that has gone away is no error.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(printable(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(memtorch_utils::files::FileError::new("standard output", error).into())
         }

@@ -1,13 +1,14 @@
 //! `memtorch run`
 
-use std::io::Write;
+use std::fs::{File, TryLockError};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use memtorch_crossbar::ArrayBackend;
 use memtorch_utils::config::{Table, Value};
-use memtorch_utils::files::{FileError, check_writable, write_atomic};
+use memtorch_utils::files::{FileError, check_writable, write_together};
 
 use super::arguments::{Compute, Run};
 use super::{context, print, saved};
@@ -16,6 +17,9 @@ use crate::experiment::{Document, Experiment};
 use crate::report::{RunReport, causes_csv, confusion_csv, layers_csv, results_json, table};
 use crate::sweep::Sweep;
 use crate::{Error, Registry};
+
+const RESULTS: &str = "results.json";
+const CAUSES: &str = "causes.csv";
 
 pub(crate) fn execute(arguments: &Run, registry: &Registry) -> Result<(), Error> {
     let (mut document, assumed) = document(arguments)?;
@@ -60,9 +64,7 @@ pub(crate) fn single(
     output: &Output<'_>,
 ) -> Result<(), Error> {
     let backend = context::backend(&options.backend, registry)?;
-    if let Some(folder) = output.folder {
-        prepare(folder)?;
-    }
+    let _held = output.folder.map(prepare).transpose()?;
     if let Some(file) = output.save {
         check_writable(file)?;
     }
@@ -127,16 +129,17 @@ fn document(arguments: &Run) -> Result<(Document, Option<String>), Error> {
     Ok((document, assumed))
 }
 
-/// Makes the folder and sees that it can be written to, before anything long is done.
-fn prepare(folder: &Path) -> Result<(), Error> {
+/// Makes the folder and sees that it can be written to, before anything long is done. While what it gives is there, no
+/// other run can have the folder, where the system can promise that.
+fn prepare(folder: &Path) -> Result<Option<File>, Error> {
     std::fs::create_dir_all(folder).map_err(|error| FileError::new(folder, error))?;
-    let probe = folder.join("run.json");
-    let before = std::fs::read(&probe).ok();
-    write_atomic(&probe, |file| file.write_all(before.as_deref().unwrap_or(b"{}\n")))?;
-    if before.is_none() {
-        std::fs::remove_file(&probe).map_err(|error| FileError::new(&probe, error))?;
+    check_writable(folder.join(RESULTS))?;
+    let Ok(held) = File::open(folder) else { return Ok(None) };
+    if let Err(TryLockError::WouldBlock) = held.try_lock() {
+        let why = "another process writes its results here now: expected a folder for each run";
+        return Err(FileError::new(folder, io::Error::new(ErrorKind::WouldBlock, why)).into());
     }
-    Ok(())
+    Ok(Some(held))
 }
 
 /// Seconds that each part took.
@@ -218,19 +221,13 @@ fn write_files(
         ("run.json", format!("{run:#}\n")),
     ];
     if experiment.explain {
-        files.push(("causes.csv", causes_csv(&report.layers)));
-    } else if let Err(error) = std::fs::remove_file(folder.join("causes.csv"))
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        // That of an earlier run would be taken for this one's.
-        return Err(FileError::new(folder.join("causes.csv"), error).into());
+        files.push((CAUSES, causes_csv(&report.layers)));
     }
     // Last: where it is, all is there.
-    files.push(("results.json", results_json(report)));
-    for (name, text) in files {
-        write_atomic(folder.join(name), |file| file.write_all(text.as_bytes()))?;
-    }
-    Ok(())
+    files.push((RESULTS, results_json(report)));
+    // Causes of an earlier run would be taken for this one's.
+    let gone: &[&str] = if experiment.explain { &[] } else { &[CAUSES] };
+    Ok(write_together(folder, &files, gone)?)
 }
 
 fn absolute(path: &Path) -> PathBuf {

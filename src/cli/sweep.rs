@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use memtorch_utils::files::write_together;
 #[cfg(feature = "parquet")]
-use memtorch_utils::files::FileError;
-use memtorch_utils::files::write_atomic;
+use memtorch_utils::files::{FileError, write_atomic};
 
 use super::arguments::{Merge, Sweep};
 use super::run::{Output, single};
@@ -87,9 +87,7 @@ fn finish(folder: &Path, points: &Points, log: &Log, json: bool, registry: &Regi
         // Last: where it is, all is there.
         ("results.csv", sweep::results_csv(&points.sweep, log.rows())),
     ];
-    for (name, text) in files {
-        write_atomic(folder.join(name), |file| file.write_all(text.as_bytes()))?;
-    }
+    write_together(folder, &files, &[])?;
     if json {
         return print(&format!("{:#}\n", as_json(points, &summaries)));
     }

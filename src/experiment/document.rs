@@ -10,6 +10,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::Error;
 
+/// How deep tables and lists may lie in one another: no key of an experiment is half as deep.
+const DEEPEST: usize = 32;
+
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,8 +74,10 @@ impl Document {
         let parsed =
             DeTable::parse(text).map_err(|error| syntax(&error, text, path.display().to_string()))?;
         let mut origins = HashMap::new();
-        let locate = |at: usize| Origin::Line(path.to_owned(), position(text, at).0);
-        let table = convert_table(parsed.get_ref(), "", &mut |key, at| {
+        let ends: Vec<usize> =
+            text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect();
+        let locate = |at: usize| Origin::Line(path.to_owned(), ends.partition_point(|end| *end < at) + 1);
+        let table = convert_table(parsed.get_ref(), "", 0, &mut |key, at| {
             origins.insert(key, locate(at));
         })
         .map_err(|(at, source)| Error::Config { origin: locate(at), source: Box::new(source) })?;
@@ -101,13 +106,13 @@ impl Document {
             .map_err(|error| syntax(&error, &as_text, format!("--set {option}")))?;
         let fail = |source| Error::Config { origin: origin.clone(), source: Box::new(source) };
         let table =
-            convert_table(parsed.get_ref(), "", &mut |_, _| {}).map_err(|(_, source)| fail(source))?;
+            convert_table(parsed.get_ref(), "", 0, &mut |_, _| {}).map_err(|(_, source)| fail(source))?;
         // One key a level down to the value.
         let mut segments = Vec::new();
         let mut value = Value::Table(table);
         let mut depth = DeTable::parse(&format!("{key} = 0"))
             .ok()
-            .and_then(|t| convert_table(t.get_ref(), "", &mut |_, _| {}).ok())
+            .and_then(|t| convert_table(t.get_ref(), "", 0, &mut |_, _| {}).ok())
             .map_or(1, |t| depth(&t));
         while depth > 0 {
             let Value::Table(inner) = &value else { break };
@@ -185,7 +190,7 @@ impl Document {
 pub(crate) fn segments(key: &str) -> Option<Vec<String>> {
     let text = format!("{key} = 0");
     let parsed = DeTable::parse(&text).ok().filter(|_| !key.contains('\n'))?;
-    let mut table = convert_table(parsed.get_ref(), "", &mut |_, _| {}).ok()?;
+    let mut table = convert_table(parsed.get_ref(), "", 0, &mut |_, _| {}).ok()?;
     let mut names = Vec::new();
     loop {
         let (name, value) = table.iter().next().map(|(name, value)| (name.to_owned(), value.clone()))?;
@@ -274,21 +279,33 @@ fn insert(table: &mut Table, path: &[String], value: Value) -> Result<(), Config
 
 type Found<'a> = &'a mut dyn FnMut(String, usize);
 
-fn convert_table(table: &DeTable<'_>, path: &str, found: Found<'_>) -> Result<Table, (usize, ConfigError)> {
-    let mut result = Table::new();
+fn convert_table(
+    table: &DeTable<'_>,
+    path: &str,
+    depth: usize,
+    found: Found<'_>,
+) -> Result<Table, (usize, ConfigError)> {
+    let mut entries = Vec::with_capacity(table.len());
     for (name, value) in table.iter() {
         let key = join(path, name.get_ref());
         found(key.clone(), name.span().start);
-        result.insert(name.get_ref().as_ref(), convert(value, &key, found)?);
+        entries.push((name.get_ref().as_ref().to_owned(), convert(value, &key, depth + 1, found)?));
     }
-    Ok(result)
+    // TOML has each key once.
+    Ok(Table::from_unique(entries))
 }
 
 fn convert(
     value: &Spanned<DeValue<'_>>,
     path: &str,
+    depth: usize,
     found: Found<'_>,
 ) -> Result<Value, (usize, ConfigError)> {
+    if depth > DEEPEST {
+        let key = path.split('.').next().unwrap_or_default();
+        let expected = format!("tables and lists in one another at most {DEEPEST} deep");
+        return Err((value.span().start, ConfigError::value(key, "more", expected)));
+    }
     let wrong = |expected: &str| {
         let shown = match value.get_ref() {
             DeValue::Integer(number) => number.as_str().to_owned(),
@@ -312,11 +329,11 @@ fn convert(
             for (index, value) in list.iter().enumerate() {
                 let key = join(path, &index.to_string());
                 found(key.clone(), value.span().start);
-                values.push(convert(value, &key, found)?);
+                values.push(convert(value, &key, depth + 1, found)?);
             }
             Value::List(values)
         }
-        DeValue::Table(table) => Value::Table(convert_table(table, path, found)?),
+        DeValue::Table(table) => Value::Table(convert_table(table, path, depth, found)?),
     })
 }
 

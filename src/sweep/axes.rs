@@ -30,9 +30,14 @@ pub struct Axis {
     pub(crate) origins: Vec<Vec<Origin>>,
 }
 
+/// Keys that may be swept: each is compared with each.
+const MOST_KEYS: usize = 1000;
+
 /// One key of the section with all its values.
 struct Written {
     key: String,
+    /// Its names.
+    names: Vec<String>,
     values: Vec<Value>,
     origins: Vec<Origin>,
 }
@@ -207,10 +212,12 @@ fn collect(
         return Err(fail(ConfigError::value(place, format!("{key:?}"), expected)));
     }
     let clash = |other: &Written| {
-        let other = segments(&other.key).unwrap_or_default();
-        let shorter = names.len().min(other.len());
-        names[..shorter] == other[..shorter]
+        let shorter = names.len().min(other.names.len());
+        names[..shorter] == other.names[..shorter]
     };
+    if written.len() == MOST_KEYS {
+        return Err(fail(ConfigError::value(place, "one more", format!("at most {MOST_KEYS} keys"))));
+    }
     if let Some(other) = written.iter().find(|other| clash(other)) {
         let expected = format!("no other key that sets the same as {:?}", other.key);
         return Err(fail(ConfigError::value(place, format!("{key:?}"), expected)));
@@ -224,7 +231,7 @@ fn collect(
     })?;
     let whole = format!("sweep.{place}");
     let origins = (0..values.len()).map(|index| document.origin(&format!("{whole}.{index}"))).collect();
-    written.push(Written { key, values, origins });
+    written.push(Written { key, names, values, origins });
     Ok(())
 }
 

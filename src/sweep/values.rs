@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use crate::Error;
 use crate::experiment::{Document, as_toml};
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value, check};
@@ -36,17 +38,16 @@ pub(crate) fn values(written: &Value) -> Result<Vec<Value>, ConfigError> {
         let expected = "a list of values, or a range { from, to, step or count, spacing }";
         return Err(wrong(written.to_string(), expected.to_owned()));
     }
-    let same = |a: &Value, b: &Value| a == b || (a.as_real().is_some() && a.as_real() == b.as_real());
-    for (index, value) in list.iter().enumerate() {
-        if list[..index].iter().any(|other| same(other, value)) {
-            return Err(wrong(value.to_string(), "each value once".to_owned()));
-        }
-        if list.len() > 10_000 {
-            // A range has none twice, and nobody writes so long a list.
-            break;
-        }
+    if list.len() > MOST {
+        return Err(wrong(format!("{} values", list.len()), format!("at most {MOST}")));
     }
-    Ok(list)
+    let mut seen = HashSet::new();
+    // 4 and 4.0 are the same number, and so are 0 and -0.
+    let name = |value: &Value| value.as_real().map_or_else(|| as_toml(value), |x| format!("{:?}", x + 0.0));
+    match list.iter().find(|value| !seen.insert(name(value))) {
+        Some(value) => Err(wrong(value.to_string(), "each value once".to_owned())),
+        None => Ok(list),
+    }
 }
 
 fn range(table: &Table) -> Result<Vec<Value>, ConfigError> {

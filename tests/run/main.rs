@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod doors;
+mod faults;
 mod ports;
 mod regression;
 mod saving;

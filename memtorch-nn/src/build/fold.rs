@@ -1,5 +1,7 @@
 //! What can be computed once: nodes whose inputs never change, and BatchNormalization after a layer.
 
+use std::collections::HashMap;
+
 use super::order::{Graph, Pending};
 use crate::attributes::Attributes;
 use crate::ops::{self, Fault, Inputs, Making, Refusal};
@@ -116,28 +118,30 @@ fn fold(graph: &mut Graph, node: &Pending) -> Result<usize, NnError> {
 /// Parameters that do not fit.
 pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<Folding>, NnError> {
     let uses = graph.uses();
-    let mut gone = Vec::new();
-    let mut i = 0;
-    while i < graph.nodes.len() {
-        let before = if graph.nodes[i].description.operator == "BatchNormalization" {
-            let input = graph.nodes[i].inputs.first().copied().flatten();
-            let single = |value: &usize| uses[*value] == 1;
-            input.filter(single).and_then(|value| {
-                graph.nodes[..i].iter().position(|node| node.outputs.first() == Some(&Some(value)))
-            })
-        } else {
-            None
-        };
-        if let Some(before) = before
+    let mut folded = Vec::new();
+    let mut gone = vec![false; graph.nodes.len()];
+    // Which node has a value as its first output.
+    let mut makers: HashMap<usize, usize> = HashMap::new();
+    for i in 0..graph.nodes.len() {
+        let node = &graph.nodes[i];
+        let (input, output) =
+            (node.inputs.first().copied().flatten(), node.outputs.first().copied().flatten());
+        let mut maker = i;
+        if node.description.operator == "BatchNormalization"
+            && let Some(value) = input.filter(|value| uses[*value] == 1)
+            && let Some(&before) = makers.get(&value)
             && let Some(folding) = merge(graph, before, i)?
         {
-            graph.nodes.remove(i);
-            gone.push(folding);
-        } else {
-            i += 1;
+            (gone[i], maker) = (true, before);
+            folded.push(folding);
+        }
+        if let Some(output) = output {
+            makers.insert(output, maker);
         }
     }
-    Ok(gone)
+    let mut gone = gone.into_iter();
+    graph.nodes.retain(|_| gone.next() == Some(false));
+    Ok(folded)
 }
 
 /// Merges node `after` into node `before`, if both are of the kind that can be.

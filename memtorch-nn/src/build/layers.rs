@@ -1,6 +1,6 @@
 //! From nodes with weights that never change to layers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use memtorch_map::Usage;
@@ -13,8 +13,8 @@ use crate::{Layer, NnError};
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     list: Vec<Layer>,
-    /// From which constant, and which part of it, the weights of each layer are.
-    origins: Vec<(usize, &'static str)>,
+    /// The layers whose weights are from a constant, and from a part of it.
+    origins: HashMap<(usize, &'static str), Vec<usize>>,
 }
 
 /// What a node says about the layer that it uses.
@@ -46,11 +46,12 @@ impl Layers {
             layer.weights.dim() == found.weights.dim()
                 && layer.weights.iter().zip(&found.weights).all(|(a, b)| a.to_bits() == b.to_bits())
         };
-        if let Some(at) = (0..self.list.len()).find(|&i| self.origins[i] == origin && same(&self.list[i])) {
+        let known = self.origins.entry(origin).or_default();
+        if let Some(at) = known.iter().copied().find(|&i| same(&self.list[i])) {
             self.list[at].nodes.push(name);
             return Ok(at);
         }
-        self.origins.push(origin);
+        known.push(self.list.len());
         self.list.push(Layer {
             name: short_name(graph, node, found.named_after) + found.part,
             node: name.clone(),
@@ -70,14 +71,18 @@ impl Layers {
     pub(super) fn finish(mut self) -> Vec<Layer> {
         let mut taken: HashSet<String> = HashSet::new();
         let all: HashSet<String> = self.list.iter().map(|layer| layer.name.clone()).collect();
+        // The number that the next layer of a name is tried with.
+        let mut next: HashMap<String, usize> = HashMap::new();
         for layer in &mut self.list {
             if !taken.insert(layer.name.clone()) {
-                let free = (1..)
-                    .map(|i| format!("{}_{i}", layer.name))
-                    .find(|name| !all.contains(name) && !taken.contains(name));
-                // The sequence of names does not end.
-                layer.name = free.unwrap_or_default();
-                taken.insert(layer.name.clone());
+                let number = next.entry(layer.name.clone()).or_insert(1);
+                let mut name = format!("{}_{number}", layer.name);
+                while all.contains(&name) || taken.contains(&name) {
+                    *number += 1;
+                    name = format!("{}_{number}", layer.name);
+                }
+                taken.insert(name.clone());
+                layer.name = name;
             }
         }
         self.list

@@ -4,6 +4,8 @@ mod fold;
 mod layers;
 mod order;
 
+use std::collections::HashSet;
+
 pub(crate) use fold::is_linear;
 pub(crate) use layers::{Found, Layers};
 
@@ -30,8 +32,9 @@ pub(crate) fn build(
     let folded = if options.fold_batch_norm { fold::batch_norm(&mut graph)? } else { Vec::new() };
     let mut layers = Layers::default();
     let mut nodes = std::mem::take(&mut graph.nodes);
+    let refused: HashSet<String> = unsupported.iter().map(|refused| refused.node.clone()).collect();
     for node in nodes.iter_mut().filter(|node| node.operator.is_none()) {
-        if unsupported.iter().any(|u| u.node == node.description.name()) {
+        if refused.contains(node.description.name()) {
             continue;
         }
         let constants = (0..node.inputs.len()).map(|i| graph.constant(node, i)).collect();

@@ -63,8 +63,10 @@ impl Operator for Pad {
         let mut sources = Vec::with_capacity(rank);
         let mut shape = Vec::with_capacity(rank);
         for (&n, &(before, after)) in tensor.shape().iter().zip(&amounts) {
-            let total = (n as i64).checked_add(before).and_then(|m| m.checked_add(after));
-            let total = total.and_then(|m| usize::try_from(m).ok());
+            // No axis is as long, and none is cut by as much.
+            let possible = |n: &i64| n.unsigned_abs() <= 1 << 40;
+            let total = [before, after].iter().all(possible).then(|| n as i64 + before + after);
+            let total = total.and_then(|total| usize::try_from(total).ok());
             let total = total.ok_or_else(|| format!("pads {before} and {after} of an axis of length {n}"))?;
             shape.push(total);
             // Each axis alone must be of a size that can be, before anything is made for it.

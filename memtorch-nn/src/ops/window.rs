@@ -11,6 +11,9 @@ enum AutoPad {
     Lower,
 }
 
+/// Elements that a kernel may have: for each, the windows that it is inside of are kept.
+const MOST_TAPS: usize = 1 << 20;
+
 /// The attributes that convolutions and poolings share.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -79,6 +82,10 @@ impl Window {
             _ => Ok(()),
         };
         fits("kernel_shape", &Some(kernel.to_vec()), rank)?;
+        let taps = kernel.iter().try_fold(1usize, |taps, &size| taps.checked_mul(size));
+        if !taps.is_some_and(|taps| (1..=MOST_TAPS).contains(&taps)) {
+            return Err(format!("a kernel of {kernel:?}: expected 1 to {MOST_TAPS} elements"));
+        }
         fits("strides", &self.strides, rank)?;
         fits("dilations", &self.dilations, rank)?;
         fits("pads", &self.pads, 2 * rank)?;

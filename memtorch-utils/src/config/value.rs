@@ -121,6 +121,11 @@ impl Table {
         Self::default()
     }
 
+    /// A table of these entries, whose keys differ.
+    pub fn from_unique(entries: Vec<(String, Value)>) -> Self {
+        Self { entries }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)

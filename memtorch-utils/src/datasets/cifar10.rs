@@ -9,6 +9,8 @@ use crate::npy::Element;
 
 const RECORD: usize = 1 + 3 * 32 * 32;
 const TEST: &str = "test_batch.bin";
+/// Batches of an archive: each is looked for from the archive's beginning.
+const MOST_BATCHES: usize = 16;
 
 /// The records of one batch: its name, where they are, and how many bytes they have, if that is known.
 struct Batch {
@@ -73,6 +75,11 @@ fn archived(path: &Path, stream: &Stream) -> Result<Vec<Batch>, DataError> {
         if file == TEST || is_training(&file) {
             let stream = stream.after(entry.raw_file_position());
             found.push(Batch { name: path.join(name), stream, length: Some(entry.size()) });
+            if found.len() > MOST_BATCHES {
+                let what =
+                    format!("more than {MOST_BATCHES} batches in this archive: expected those of CIFAR-10");
+                return Err(DataError::Format { file: path.to_owned(), what });
+            }
         }
     }
     if found.iter().any(|batch| batch.name.ends_with(TEST)) {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::source::{Records, Stream};
-use super::{DataError, Samples, Targets};
+use super::{DataError, Samples, Targets, sample_len};
 use crate::npy::Element;
 
 /// A file of labels is read whole: no set has more of them.
-const MOST_LABELS: usize = 1 << 30;
+const MOST_LABELS: usize = 1 << 26;
 
 pub(super) fn read(images: &Path, labels: &Path) -> Result<Samples, DataError> {
     let (image_shape, body) = open(images)?;
@@ -23,15 +23,18 @@ pub(super) fn read(images: &Path, labels: &Path) -> Result<Samples, DataError> {
         let what = format!("shape {label_shape:?}: expected [N] (is it the file of images?)");
         return Err(classes.wrong(what));
     }
-    if label_shape[0] != *count || *count > MOST_LABELS {
+    if label_shape[0] != *count {
         let what = format!("{} labels: expected {count}, one for each image", label_shape[0]);
         return Err(classes.wrong(what));
+    }
+    if *count > MOST_LABELS {
+        return Err(classes.wrong(format!("{count} labels: expected at most {MOST_LABELS}")));
     }
     let mut list = vec![0; *count];
     classes.read_at(0, &mut list)?;
     // A grey image has one channel.
     let shape = if sizes.len() == 2 { vec![1, sizes[0], sizes[1]] } else { sizes.to_vec() };
-    let size: usize = shape.iter().product();
+    let size = sample_len(&shape).map_err(|what| body.wrong(what))?;
     let source = Records { parts: vec![(body, *count)], size, skipped: 0, element: Element::U8 };
     let targets = Targets::Classes(list.into_iter().map(u32::from).collect());
     Ok(Samples { source: Box::new(source), reals: false, shape, targets })

@@ -401,6 +401,19 @@ impl DataSet {
     }
 }
 
+/// Values that a sample may have: no tensor has more.
+const MOST_VALUES: usize = 1 << 28;
+
+/// How many values a sample of this shape has.
+fn sample_len(shape: &[usize]) -> Result<usize, String> {
+    // Without the sizes that are 0, so that no product of some of them overflows.
+    let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size.max(1)));
+    if count.is_none_or(|count| count > MOST_VALUES) {
+        return Err(format!("samples of shape {shape:?}: expected at most {MOST_VALUES} values in each"));
+    }
+    Ok(shape.iter().product())
+}
+
 fn raw(source: &Mutex<Box<dyn Source>>, range: Range<usize>) -> Result<Raw, DataError> {
     match source.lock() {
         Ok(mut source) => source.read(range),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::source::{Memory, Packing, Records, Source, Stream, first_unfit};
-use super::{DataError, Samples, Targets};
+use super::{DataError, Samples, Targets, sample_len};
 use crate::npy::{Element, Header, NpyArray, NpyData, NpyError};
 use crate::npz::Npz;
 
@@ -121,7 +121,7 @@ fn values_of(stream: &Stream) -> Result<Values, DataError> {
         [height, width] if bytes => vec![1, *height, *width],
         list => list.to_vec(),
     };
-    let elements = sample.iter().product::<usize>();
+    let elements = sample_len(&sample).map_err(|what| stream.wrong(what))?;
     let source: Box<dyn Source> = if header.fortran && shape.len() > 1 {
         // The values of a sample lie far apart.
         let mut all = vec![0; size];

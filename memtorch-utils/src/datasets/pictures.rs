@@ -12,7 +12,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::source::{Raw, Source};
-use super::{DataError, Samples, Targets};
+use super::{DataError, Samples, Targets, sample_len};
 use crate::files::FileError;
 
 /// The size of a picture, and whether it has colours.
@@ -84,6 +84,7 @@ pub(super) fn read(folder: &Path) -> Result<Samples, DataError> {
         return Err(wrong(folder, "no sub-folders: expected one for each class".to_owned()));
     };
     let shape = vec![if look.colours { 3 } else { 1 }, look.height, look.width];
+    sample_len(&shape).map_err(|what| wrong(folder, what))?;
     let source = Box::new(Pictures { files: Arc::new(files), look });
     Ok(Samples { source, reals: false, shape, targets: Targets::Classes(labels) })
 }

@@ -1,5 +1,6 @@
 //! Where the members of an archive are.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -103,12 +104,19 @@ pub(super) fn directory(file: &mut File) -> Result<Vec<Member>, Fault> {
     file.read_exact(&mut table)?;
     let mut fields = Fields(&table);
     let mut members: Vec<Member> = Vec::new();
+    let mut names = HashSet::new();
     for _ in 0..count {
         let member = member(&mut fields)?;
-        if members.iter().any(|other| other.name == member.name) {
+        if !names.insert(member.name.clone()) {
             return Err(Fault::What(format!("two members {:?}: expected one", member.name)));
         }
         members.push(member);
+    }
+    let packed = members.iter().fold(0u64, |all, member| all.saturating_add(member.packed));
+    if packed > length {
+        let what =
+            format!("members of {packed} bytes in a file of {length}: expected members that do not overlap");
+        return Err(Fault::What(what));
     }
     Ok(members)
 }

@@ -46,7 +46,7 @@ pub(crate) struct Circuit {
     #[arg(long, value_name = "ENDS", value_enum, default_value = "bottom")]
     pub(crate) bit_line_ends: BitLineEnds,
     /// Threads; results do not depend on them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 }
 

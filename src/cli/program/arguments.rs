@@ -82,7 +82,7 @@ pub(crate) struct Program {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Threads; results do not depend on them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Conductances that were reached in S, to write, f64
     #[arg(long, value_name = "G.npy")]

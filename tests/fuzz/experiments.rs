@@ -164,7 +164,7 @@ fn fitting(field: &Field, number: u32, share: f64) -> String {
     let real = low + share * (high - low);
     let word = |list: &[&str]| format!("{:?}", list[number as usize % list.len()]);
     match field.kind {
-        Kind::Bool => (number % 2 == 0).to_string(),
+        Kind::Bool => number.is_multiple_of(2).to_string(),
         Kind::Integer => format!("{:.0}", real.ceil().min(high)),
         Kind::Real => format!("{real:?}"),
         Kind::Parameter => {
@@ -183,7 +183,7 @@ fn fitting(field: &Field, number: u32, share: f64) -> String {
             }
         }
         Kind::Choice(list) => word(list),
-        Kind::ChoiceOrReal(list) if number % 3 > 0 => word(list),
+        Kind::ChoiceOrReal(list) if !number.is_multiple_of(3) => word(list),
         Kind::ChoiceOrReal(_) => format!("{real:?}"),
         Kind::Reals => format!("[{real:?}, {:?}]", real + 1.0),
         Kind::Text => match field.default {

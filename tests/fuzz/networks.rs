@@ -446,9 +446,14 @@ fn onnx() {
 fn onnx_run() {
     let good: Vec<Vec<u8>> = good().into_iter().filter(|bytes| bytes.len() < 20_000).collect();
     let trees: Vec<Wire> = good.iter().map(|bytes| parse(Kind::Model, bytes).unwrap()).collect();
+    // Numbers that make a large network, and not one that is refused, only take time.
+    let small = |change: &Change| match *change {
+        Change::Number(at, value) if (1000..1 << 31).contains(&value) => Change::Number(at, value % 1000),
+        ref other => other.clone(),
+    };
     let render = |(which, changes): &(usize, Vec<Change>)| {
         let mut model = trees[*which].clone();
-        changes.iter().for_each(|change| change.apply(&mut model));
+        changes.iter().for_each(|change| small(change).apply(&mut model));
         let mut bytes = Vec::new();
         encode(&model, &mut bytes);
         bytes

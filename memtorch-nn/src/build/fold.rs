@@ -119,7 +119,7 @@ fn fold(graph: &mut Graph, node: &Pending) -> Result<usize, NnError> {
 pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<Folding>, NnError> {
     let uses = graph.uses();
     let mut folded = Vec::new();
-    let mut gone = vec![false; graph.nodes.len()];
+    let mut kept = Vec::with_capacity(graph.nodes.len());
     // Which node has a value as its first output.
     let mut makers: HashMap<usize, usize> = HashMap::new();
     for i in 0..graph.nodes.len() {
@@ -132,15 +132,16 @@ pub(super) fn batch_norm(graph: &mut Graph) -> Result<Vec<Folding>, NnError> {
             && let Some(&before) = makers.get(&value)
             && let Some(folding) = merge(graph, before, i)?
         {
-            (gone[i], maker) = (true, before);
+            maker = before;
             folded.push(folding);
         }
+        kept.push(maker == i);
         if let Some(output) = output {
             makers.insert(output, maker);
         }
     }
-    let mut gone = gone.into_iter();
-    graph.nodes.retain(|_| gone.next() == Some(false));
+    let mut kept = kept.into_iter();
+    graph.nodes.retain(|_| kept.next() == Some(true));
     Ok(folded)
 }
 

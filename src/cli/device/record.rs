@@ -12,6 +12,9 @@ const UNEVEN: f64 = 0.01;
 
 /// Reads columns `voltage` and `current`, and `time` where no time step is given; other columns are left alone.
 pub(super) fn read(path: &Path, dt: Option<f64>) -> Result<Measurement, Error> {
+    if let Some(dt) = dt.filter(|dt| !(*dt > 0.0 && dt.is_finite())) {
+        return Err(Error::argument("--dt", dt, "a positive number of s"));
+    }
     let text = std::fs::read_to_string(path).map_err(|error| FileError::new(path, error))?;
     let name = path.display().to_string();
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -283,7 +283,7 @@ fn a_record_that_cannot_be_fitted_is_named() {
         ("time,voltage,current\n0,0,0\n1,0.1,1\n5,0,0\n", &[], &["time step of sample", "evenly"]),
         ("time,voltage,current\n0,0,0\n", &[], &["1 samples", "at least two"]),
         ("voltage,current\n1,1\n1,2\n1,3\n", &["--dt", "1"], &["voltage 1 at every sample", "change"]),
-        ("voltage,current\n1,1\n2,2\n", &["--dt", "-1"], &["time step -1", "positive"]),
+        ("voltage,current\n1,1\n2,2\n", &["--dt", "-1"], &["--dt = -1", "positive"]),
         (good, &[], &["4 samples for 9 parameters", "at least 18"]),
         (good, &["--fit", "r_onn"], &["r_onn", "did you mean r_on"]),
         (good, &["--fit", "r_on", "--set", "r_off={normal={mean=1e3,std=1}}"], &["r_off", "one device"]),

@@ -119,7 +119,13 @@ impl PulseOptions {
             programmer.voltage_error = error;
         }
         match (self.tolerance, self.tolerance_siemens) {
-            (_, Some(error)) => programmer.tolerance = Tolerance::Siemens(error),
+            (_, Some(error)) if error > 0.0 && error.is_finite() => {
+                programmer.tolerance = Tolerance::Siemens(error);
+            }
+            (_, Some(error)) => {
+                let expected = "a positive number of siemens";
+                return Err(CrossbarError::value("tolerance_siemens", error, expected));
+            }
             (Some(share), None) => programmer.tolerance = Tolerance::Range(share),
             (None, None) => {}
         }

@@ -215,6 +215,8 @@ fn collect(
         let shorter = names.len().min(other.names.len());
         names[..shorter] == other.names[..shorter]
     };
+    // Coupled keys have more values than there are points.
+    let most = 2 * MOST - written.iter().map(|other| other.values.len()).sum::<usize>();
     if written.len() == MOST_KEYS {
         return Err(fail(ConfigError::value(place, "one more", format!("at most {MOST_KEYS} keys"))));
     }
@@ -229,6 +231,10 @@ fn collect(
         }
         other => fail(other.under(&place)),
     })?;
+    if values.len() > most {
+        let expected = format!("at most {} values of all keys", 2 * MOST);
+        return Err(fail(ConfigError::value(place, format!("{} values", values.len()), expected)));
+    }
     let whole = format!("sweep.{place}");
     let origins = (0..values.len()).map(|index| document.origin(&format!("{whole}.{index}"))).collect();
     written.push(Written { key, names, values, origins });

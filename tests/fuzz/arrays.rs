@@ -9,8 +9,8 @@ use memtorch::utils::npy::{NpyArray, NpyData};
 use crate::bytes::{changed, render};
 use crate::harness::{Format, Outcome, fuzz};
 
-pub const NPY: Format = Format { name: "npy", multiple: 16 };
-pub const SAFETENSORS: Format = Format { name: "safetensors", multiple: 32 };
+pub const NPY: Format = Format { name: "npy", multiple: 16, free: 8 << 20 };
+pub const SAFETENSORS: Format = Format { name: "safetensors", multiple: 32, free: 8 << 20 };
 
 /// A folder for inputs that are read from files, in memory where the system has such a place.
 pub fn folder() -> tempfile::TempDir {

@@ -18,11 +18,11 @@ use crate::saved::archive;
 use crate::text;
 
 /// Packed files may be 64 times as large as they are on the disk where they must be held: what is larger is refused.
-pub const IDX: Format = Format { name: "idx", multiple: 400 };
-pub const CIFAR: Format = Format { name: "cifar", multiple: 400 };
-pub const CSV: Format = Format { name: "csv", multiple: 64 };
-pub const ARRAYS: Format = Format { name: "array_sets", multiple: 400 };
-pub const PICTURES: Format = Format { name: "pictures", multiple: 1 << 14 };
+pub const IDX: Format = Format { name: "idx", multiple: 400, free: 8 << 20 };
+pub const CIFAR: Format = Format { name: "cifar", multiple: 400, free: 8 << 20 };
+pub const CSV: Format = Format { name: "csv", multiple: 64, free: 8 << 20 };
+pub const ARRAYS: Format = Format { name: "array_sets", multiple: 400, free: 8 << 20 };
+pub const PICTURES: Format = Format { name: "pictures", multiple: 1 << 14, free: 8 << 20 };
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

@@ -14,7 +14,7 @@ use crate::common::{file, root};
 use crate::harness::{Format, Outcome, fuzz};
 use crate::text::{self, TextEdit};
 
-pub const FORMAT: Format = Format { name: "experiment", multiple: 512 };
+pub const FORMAT: Format = Format { name: "experiment", multiple: 512, free: 512 << 20 };
 
 /// What reads an experiment, short of loading its network.
 pub struct Reader {

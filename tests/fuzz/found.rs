@@ -132,6 +132,13 @@ fn experiments_of_many_keys() {
     }
     let error = refused(&experiments::FORMAT, text.len(), || reader.read(&text));
     says(&error, &["e.toml:1004", "at most 1000 keys"]);
+    // A thousand ranges of a million values each.
+    let mut text = String::from("[device]\nmodel = \"vteam\"\n[sweep]\n");
+    for i in 0..1000 {
+        text += &format!("\"layers.a{i}.adc.bits\" = {{ from = 1, to = 1000000, step = 1 }}\n");
+    }
+    let error = refused(&experiments::FORMAT, text.len(), || reader.read(&text));
+    says(&error, &["e.toml:6", "at most 2000000 values"]);
     let list: Vec<String> = (0..100_000).map(|i| i.to_string()).collect();
     let text = format!("[device]\nmodel = \"vteam\"\n[sweep]\n\"adc.bits\" = [{}, 7.0]\n", list.join(","));
     let error = refused(&experiments::FORMAT, text.len(), || reader.read(&text));

@@ -16,8 +16,6 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 const INPUTS: u64 = 10_000;
 /// No input may take the processor for longer: a hundred times what the slowest takes.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Memory that any input may take, whatever its size: tables, buffers, the reader's own.
-const FREE: usize = 8 << 20;
 
 thread_local! {
     /// Bytes that this thread has asked for and not given back, and the most that there were.
@@ -85,6 +83,8 @@ pub struct Format {
     pub name: &'static str,
     /// Bytes of memory for each byte of the input.
     pub multiple: usize,
+    /// Bytes of memory whatever the size of the input: tables, buffers, the reader's own.
+    pub free: usize,
 }
 
 /// What is wrong with an input's outcome, if anything is.
@@ -95,7 +95,7 @@ pub fn judge(format: &Format, size: usize, read: impl FnOnce() -> Outcome) -> Re
     if time > LONGEST {
         return Err(format!("it took {time:?}: expected at most {LONGEST:?}"));
     }
-    let most = FREE + format.multiple * size;
+    let most = format.free + format.multiple * size;
     if memory > most {
         return Err(format!("{size} bytes took {memory} bytes of memory: expected at most {most}"));
     }

@@ -12,7 +12,7 @@ use crate::bytes::{self, Edit};
 use crate::common::file;
 use crate::harness::{Format, Outcome, fuzz};
 
-pub const FORMAT: Format = Format { name: "onnx", multiple: 64 };
+pub const FORMAT: Format = Format { name: "onnx", multiple: 64, free: 8 << 20 };
 
 /// A value of a message as it is in a file.
 #[derive(Clone, Debug)]
@@ -463,6 +463,6 @@ fn onnx_run() {
         run(network);
         Ok(())
     };
-    let format = Format { name: "onnx_run", multiple: 1 << 20 };
+    let format = Format { name: "onnx_run", multiple: 1 << 20, free: 8 << 20 };
     fuzz(&format, 10.0, (0..good.len(), prop::collection::vec(change(), 1..4)), render, read);
 }

@@ -20,7 +20,7 @@ use crate::harness::{Format, Outcome, fuzz};
 use crate::text::{self, TextEdit};
 
 /// Deflated members may be 64 times as large as they are in the file: what is larger is refused.
-pub const FORMAT: Format = Format { name: "saved", multiple: 80 };
+pub const FORMAT: Format = Format { name: "saved", multiple: 80, free: 8 << 20 };
 
 /// The members of an archive by name.
 pub type Members = Vec<(String, Vec<u8>)>;

@@ -165,11 +165,12 @@ fn a_map_has_every_cell_in_the_colour_of_its_value() {
     }
     crossbar(f, "map", &["--plot", "m.png"]).done();
     let image = tiny_skia::Pixmap::load_png(f.join("m.png")).unwrap();
-    // Two pixels a unit; panels of 492 x 462, cells in squares of 360 from 60, 42 on.
+    // Two pixels a unit; panels of 415 x 462, cells in 257 x 360 from 60, 42 on.
     let colour = |panel: usize, (i, j): (usize, usize)| {
-        let at = |start: usize, line: usize| 2 * start as u32 + 720 * (2 * line as u32 + 1) / 14;
-        let (x, y) = (at(492 * (panel % 2) + 60, j), at(462 * (panel / 2) + 42, i));
-        let c = image.pixel(x, y).unwrap();
+        let at =
+            |start: usize, side: usize, line: usize, lines: usize| 2 * start + side * (2 * line + 1) / lines;
+        let (x, y) = (at(415 * (panel % 2) + 60, 257, j, 5), at(462 * (panel / 2) + 42, 360, i, 7));
+        let c = image.pixel(x as u32, y as u32).unwrap();
         [c.red(), c.green(), c.blue()]
     };
     write(f, "ones.npy", &[7], vec![1.0; 7]);

@@ -11,6 +11,15 @@ use memtorch::map::{
     DoubleColumn, Hardware, MappedMatrix, MappingScheme, Minus, Term, Usage, ndarray::Array3,
 };
 use memtorch::utils::config::{Table, Value};
+use memtorch::{Registry, SchemeEntry};
+
+/// What a registry needs to offer it as `scheme = "balanced"`.
+const ENTRY: SchemeEntry = SchemeEntry {
+    name: "balanced",
+    meaning: "Two devices share a weight's magnitude",
+    fields: &[],
+    build: |_| Ok(Arc::new(Balanced)),
+};
 
 /// Half of the range is no weight; one device goes up by what the other goes down.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +27,7 @@ struct Balanced;
 
 impl MappingScheme for Balanced {
     fn name(&self) -> &str {
-        "balanced"
+        ENTRY.name
     }
 
     fn arrays(&self) -> usize {
@@ -41,6 +50,9 @@ impl MappingScheme for Balanced {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut registry = Registry::with_defaults();
+    registry.register_scheme(ENTRY)?; // for memtorch::cli::main(registry)
+
     let vteam = models::MODELS.iter().find(|model| model.name == "vteam").ok_or("no VTEAM model")?;
     let resistances = Table::from_iter([("r_on", Value::Real(1.4e4)), ("r_off", Value::Real(5e7))]);
     let plain = Hardware::new(DeviceSpec::configure(vteam, &resistances)?);

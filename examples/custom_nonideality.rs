@@ -5,11 +5,33 @@
 
 use std::sync::Arc;
 
+use memtorch::Registry;
 use memtorch::crossbar::backend::CpuBackend;
 use memtorch::crossbar::{Array, CrossbarError, Input, NonIdeality, Phase, Report};
 use memtorch::devices::{DeviceSpec, Stream, models};
 use memtorch::map::{Entry, Hardware, MappedMatrix, Usage, ndarray::Array3};
-use memtorch::utils::config::{Table, Value};
+use memtorch::nonideal::NonIdealityEntry;
+use memtorch::utils::config::{self, ConfigError, Default as Preset, Field, Kind, Table, Value};
+
+/// What a registry needs to offer it as `kind = "wafer-edge"`: its keys, and how it is made from them.
+const ENTRY: NonIdealityEntry = NonIdealityEntry {
+    name: "wafer-edge",
+    meaning: "Devices at the edges of tiles conduct less",
+    fields: &[
+        Field::new("width", Kind::Integer, Preset::Integer(4), "bit lines of an edge").range(1.0, 1e6),
+        Field::new("loss", Kind::Real, Preset::Required, "largest share of a conductance that is lost")
+            .range(0.0, 1.0),
+    ],
+    build,
+    after_tuning: false,
+};
+
+/// The table is complete and in range: `ENTRY.fields` was checked.
+fn build(table: &Table) -> Result<Arc<dyn NonIdeality>, ConfigError> {
+    let width = table.get("width").and_then(Value::as_count).unwrap_or(0) as u32;
+    let loss = table.get("loss").and_then(Value::as_real).unwrap_or(0.0);
+    Ok(Arc::new(WaferEdge { width, loss }))
+}
 
 /// Every device on the first and last `width` bit lines of a tile loses up to `loss` of its conductance.
 #[derive(Debug)]
@@ -20,7 +42,7 @@ struct WaferEdge {
 
 impl NonIdeality for WaferEdge {
     fn name(&self) -> &str {
-        "wafer-edge"
+        ENTRY.name
     }
 
     fn phase(&self) -> Phase {
@@ -45,11 +67,15 @@ impl NonIdeality for WaferEdge {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut registry = Registry::with_defaults();
+    registry.register_non_ideality(ENTRY)?; // for memtorch::cli::main(registry)
+
     let vteam = models::MODELS.iter().find(|model| model.name == "vteam").ok_or("no VTEAM model")?;
     let resistances = Table::from_iter([("r_on", Value::Real(1.4e4)), ("r_off", Value::Real(5e7))]);
     let ideal = Hardware::new(DeviceSpec::configure(vteam, &resistances)?);
-    let edge = WaferEdge { width: 4, loss: 0.5 };
-    let spoiled = Hardware { nonidealities: vec![Entry::new(Arc::new(edge))], ..ideal.clone() };
+    // As an experiment file would say it: kind = "wafer-edge", loss = 0.5.
+    let keys = config::check(ENTRY.fields, &Table::from_iter([("loss", Value::Real(0.5))]))?;
+    let spoiled = Hardware { nonidealities: vec![Entry::new((ENTRY.build)(&keys)?)], ..ideal.clone() };
     let weights = Array3::from_shape_fn((1, 64, 32), |(_, i, o)| ((i * 7 + o * 5) % 19) as f32 / 9.0 - 1.0);
     let x = [1.0f32; 64];
     let mut outputs = Vec::new();

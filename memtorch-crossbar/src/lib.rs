@@ -20,4 +20,5 @@ pub use log_converter::LogConverter;
 pub use nonideality::{Change, Effect, NonIdeality, OverArrays, Phase, Report};
 pub use read_effect::{AttachedNoise, DeviceNoise, ReadEffects, ReadLaw, Telegraph};
 
+pub use memtorch_devices as devices;
 pub use ndarray;

@@ -29,6 +29,7 @@ use memtorch_devices::{Device, PopulationBackend};
 
 #[cfg(feature = "native")]
 pub use measure::{Launch, Peak, launches};
+pub use memtorch_crossbar::{self as crossbar, devices};
 
 const NAME: &str = "cuda";
 

@@ -40,4 +40,5 @@ pub use sliced::{BitSliced, Sign};
 
 pub use memtorch_crossbar::passive::Unused;
 pub use memtorch_crossbar::programming::{Programmer, ProgrammingReport};
+pub use memtorch_crossbar::{self as crossbar, devices};
 pub use ndarray;

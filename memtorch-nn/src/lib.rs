@@ -1,11 +1,4 @@
-//! Trained networks, imported from ONNX, run digitally or with their layers on memristive crossbars.
-//!
-//! A [`Network`] is a graph of ONNX operators, read by `Network::from_onnx_file` or put together by a
-//! [`NetworkBuilder`]. Its linear [`Layer`]s each run through one kernel: an [`Executable`] is the network
-//! with a choice for every layer, digital or the hardware of `memtorch-map`. [`evaluate`] counts how many
-//! samples it gets right.
-//!
-//! Shapes are row-major with the batch first, as in ONNX: `[batch, channels, height, width]`.
+#![doc = include_str!("../README.md")]
 
 mod attributes;
 mod build;
@@ -50,8 +43,4 @@ pub use saved::Saved;
 pub use tensor::{Data, Tensor};
 pub use torch::{Convolution, Recurrence};
 
-pub use memtorch_map::ndarray;
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+pub use memtorch_map::{self as map, crossbar, devices, ndarray};

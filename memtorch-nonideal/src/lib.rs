@@ -18,7 +18,7 @@ pub use device_to_device::DeviceToDevice;
 pub use drift::Drift;
 pub use entry::{ENTRIES, NonIdealityEntry};
 pub use fault_map::FaultMap;
-pub use memtorch_crossbar::{NonIdeality, Phase, Report, Telegraph};
+pub use memtorch_crossbar::{self as crossbar, NonIdeality, Phase, Report, Telegraph, devices};
 pub use nonlinear::{Method, Nonlinear, SweepSettings};
 pub use programming_error::ProgrammingError;
 pub use read_noise::ReadNoise;

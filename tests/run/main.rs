@@ -4,6 +4,7 @@
 mod common;
 mod doors;
 mod faults;
+mod nonidealities;
 mod ports;
 mod regression;
 mod saving;

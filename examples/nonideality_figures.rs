@@ -97,10 +97,10 @@ fn draw(picture: &Picture, x: &Axis, (what, unit): (&str, &str), series: &[Serie
 /// Written over meant: what a device's own bounds do not allow is clipped.
 fn device_to_device(picture: &Picture) -> Done {
     let meant = ramp(600);
-    let array = spoiled(&devices("vteam", R_ON, R_OFF)?, &DeviceToDevice::sigma(1500.0)?, &meant)?;
+    let array = spoiled(&devices("vteam", R_ON, R_OFF)?, &DeviceToDevice::sigma(3000.0)?, &meant)?;
     let pairs = meant.iter().copied().zip(array.conductances().iter().copied());
     let series = [
-        dots(pairs, 0).named("written, r_on = N(10, 1.5) kilo-ohm"),
+        dots(pairs, 0).named("written, r_on = N(10, 3) kilo-ohm"),
         line(meant.iter().map(|g| (*g, *g)), 1).named("meant"),
     ];
     draw(picture, &Axis::of(meant.iter().copied(), "conductance meant", "S"), ("written", "S"), &series)

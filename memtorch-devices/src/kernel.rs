@@ -5,9 +5,10 @@ use crate::job::{Job, Record, Task, Waveform};
 use crate::normals::normals;
 use crate::{DeviceModel, Lane, Lanes, Parameter};
 
-/// Runs a job with the widest vectors of this machine; a single device needs none.
+/// Runs a job with the widest vectors of this machine; a single device needs none, and neither does code that is not
+/// optimised (`build.rs` says why).
 pub(crate) fn run<M: DeviceModel>(model: &M, job: Job<'_>) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", not(unoptimised)))]
     {
         if std::is_x86_feature_detected!("avx512f")
             && std::is_x86_feature_detected!("avx512dq")
@@ -27,7 +28,7 @@ pub(crate) fn run<M: DeviceModel>(model: &M, job: Job<'_>) {
     run_portable(model, job);
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(unoptimised)))]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,fma")]
 fn run_avx512<M: DeviceModel>(model: &M, job: Job<'_>) {
     match job.task.devices() {
@@ -36,7 +37,7 @@ fn run_avx512<M: DeviceModel>(model: &M, job: Job<'_>) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(unoptimised)))]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<M: DeviceModel>(model: &M, job: Job<'_>) {
     match job.task.devices() {
@@ -47,7 +48,10 @@ fn run_avx2<M: DeviceModel>(model: &M, job: Job<'_>) {
 
 /// Without vector instructions of a known kind; slow where there is no fused multiply-add.
 pub(crate) fn run_portable<M: DeviceModel>(model: &M, job: Job<'_>) {
-    lanes::<M, 4>(model, job);
+    match job.task.devices() {
+        1 => lanes::<M, 1>(model, job),
+        _ => lanes::<M, 4>(model, job),
+    }
 }
 
 /// One device after another.

@@ -126,16 +126,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     registry.register_backend(ENTRY)?;
     let backend = (ENTRY.open)()?;
     // The bits of the definition, over random shapes, values and converters.
-    contract::rows(&[backend.clone()], 0..100, 200_000)?;
-    contract::patches(&[backend.clone()], 0..100, 200_000)?;
-    contract::ties(&[backend.clone()])?;
+    let backends = [backend];
+    contract::rows(&backends, 0..100, 200_000)?;
+    contract::patches(&backends, 0..100, 200_000)?;
+    contract::ties(&backends)?;
     println!("{NAME}: the bits of the definition in 200 cases");
 
     let vteam = models::MODELS.iter().find(|model| model.name == "vteam").ok_or("no VTEAM model")?;
     let hardware = Hardware::new(DeviceSpec::configure(vteam, &Default::default())?);
     let weights = Array3::from_shape_fn((1, 64, 8), |(_, i, o)| ((i * 7 + o * 5) % 19) as f32 / 9.0 - 1.0);
     let mut outputs = Vec::new();
-    for backend in [backend, CpuBackend::shared()] {
+    for backend in backends.into_iter().chain([CpuBackend::shared()]) {
         let stream = Stream::root(0, 0);
         let matrix = MappedMatrix::new("demo", weights.view(), &Usage::Rows, &hardware, stream, backend)?;
         let mut y = [0.0; 8];

@@ -19,6 +19,7 @@ use memtorch::report::picture::{FINE, Picture};
 use memtorch::utils::config::{Table, Value};
 
 type Done = Result<(), Box<dyn Error>>;
+type Draw = fn(&Picture) -> Done;
 
 const R_ON: f64 = 1e4;
 const R_OFF: f64 = 1e5;
@@ -27,7 +28,7 @@ fn main() -> Done {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| ".".to_owned());
     let extension = arguments.next().unwrap_or_else(|| "svg".to_owned());
-    let figures: [(&str, fn(&Picture) -> Done); 10] = [
+    let figures: [(&str, Draw); 10] = [
         ("device-to-device", device_to_device),
         ("cycle-to-cycle", cycle_to_cycle),
         ("states", states),

@@ -42,7 +42,9 @@ fn case(criterion: &mut Criterion, name: &str, device: Arc<dyn Device>, dt: f64,
     let vary = [("r_on", device.r_on()), ("r_off", device.r_off())].map(|(parameter, mean)| {
         (parameter, Distribution::normal(mean, 0.02 * mean).expect("a distribution"))
     });
-    parameters.vary(&vary, Stream::root(0, 0), &|device| [device as u32, 0, 0]).expect("possible devices");
+    parameters
+        .vary(&vary, Stream::root(0, 0), &|devices| devices.map(|device| [device as u32, 0, 0]).collect())
+        .expect("possible devices");
     let voltages: Vec<f64> = (0..STEPS).map(|k| 1.2 * (0.01 * k as f64).sin()).collect();
     let (r_on, r_off): (Vec<f64>, Vec<f64>) =
         (0..SCALAR).map(|i| (parameters.r_on().get(i), parameters.r_off().get(i))).unzip();

@@ -132,7 +132,8 @@ fn resistances(picture: &Picture) -> Result<(), Box<dyn Error>> {
     let mut parameters = DeviceParameters::new(Arc::new(Vteam::default()), DEVICES);
     let draws =
         [("r_on", Distribution::normal(600.0, 100.0)?), ("r_off", Distribution::normal(1000.0, 150.0)?)];
-    let report = parameters.vary(&draws, Stream::root(0, 0), &|device| [device as u32, 0, 0])?;
+    let report = parameters
+        .vary(&draws, Stream::root(0, 0), &|devices| devices.map(|device| [device as u32, 0, 0]).collect())?;
     println!(
         "resistances: {} of {DEVICES} devices drawn again, because r_on was not below r_off",
         report.redrawn
@@ -171,7 +172,8 @@ fn stochastic(picture: &Picture) -> Result<(), Box<dyn Error>> {
     // Few ohm would hide all others.
     let r_on = Distribution::new(Shape::Normal { mean: 50.0, std: 25.0 }, 10.0, f64::INFINITY)?;
     let draws = [("r_on", r_on), ("r_off", Distribution::normal(1000.0, 50.0)?)];
-    parameters.vary(&draws, Stream::root(0, 0), &|device| [device as u32, 0, 0])?;
+    parameters
+        .vary(&draws, Stream::root(0, 0), &|devices| devices.map(|device| [device as u32, 0, 0]).collect())?;
     let mut population = Population::new(parameters, Stream::root(0, 0));
     let recording = population.record(&voltages, dt)?;
     let states = States::even(10, Spacing::Conductance)?;

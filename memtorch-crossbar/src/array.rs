@@ -60,7 +60,7 @@ impl Array {
         let report = if draws.is_empty() {
             VaryReport::default()
         } else {
-            devices.vary(&draws, stream, &|device| layout.place(device))?
+            devices.vary(&draws, stream, &|devices| layout.places(devices))?
         };
         let conductances = vec![1.0 / spec.model.r_off(); layout.device_count()];
         Ok((

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use ndarray::{Array3, ArrayView3, s};
 
 use crate::CrossbarError;
@@ -178,6 +180,29 @@ impl Layout {
         [tile as u32, (row % self.tile[0]) as u32, bit_line as u32]
     }
 
+    /// The places of consecutive devices, as [`Layout::place`] gives each.
+    pub fn places(&self, devices: Range<usize>) -> Vec<[u32; 3]> {
+        let mut places = Vec::with_capacity(devices.len());
+        let mut left = devices.len();
+        if left == 0 {
+            return places;
+        }
+        let [index, mut row, mut bit_line] = self.place(devices.start);
+        let mut tile = self.tile(index as usize);
+        loop {
+            let line = (tile.bit_lines - bit_line as usize).min(left);
+            places.extend((bit_line..).take(line).map(|bit_line| [tile.index as u32, row, bit_line]));
+            left -= line;
+            if left == 0 {
+                return places;
+            }
+            (row, bit_line) = (row + 1, 0);
+            if row as usize == tile.word_lines {
+                (tile, row) = (self.tile(tile.index + 1), 0);
+            }
+        }
+    }
+
     /// Values in the order of storage as matrices `[groups, rows, columns]`.
     ///
     /// # Panics
@@ -237,6 +262,10 @@ mod tests {
             }
             assert_eq!(end, layout.device_count());
             assert!(seen.into_iter().all(|s| s));
+            for (first, last) in [(0, end), (0, 0), (end / 3, end / 2), (end - 1, end)] {
+                let places: Vec<[u32; 3]> = (first..last).map(|device| layout.place(device)).collect();
+                assert_eq!(layout.places(first..last), places);
+            }
             let numbers: Vec<usize> = (0..end).collect();
             let matrices = layout.to_matrices(&numbers);
             assert!(matrices.indexed_iter().all(|((g, r, c), &n)| layout.device(g, r, c) == n));

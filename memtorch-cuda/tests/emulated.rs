@@ -170,8 +170,8 @@ fn populations_have_the_bits_of_the_cpu() {
         let at = model.parameter_names().iter().position(|name| *name == varied).unwrap();
         let mean = model.values()[at];
         let distribution = Distribution::normal(mean, (spread * mean).abs()).unwrap();
-        let place = |device: usize| [device as u32, 0, 0];
-        parameters.vary(&[(varied, distribution)], Stream::root(5, 0), &place).unwrap();
+        let places = |devices: Range<usize>| devices.map(|device| [device as u32, 0, 0]).collect();
+        parameters.vary(&[(varied, distribution)], Stream::root(5, 0), &places).unwrap();
         let mut population = Population::new(parameters, Stream::root(6, 0)).starting_at((1 << 32) - 70);
         let (low, high) = (1.0 / model.r_off(), 1.0 / model.r_on());
         let targets: Vec<f64> = (0..count).map(|i| low + (high - low) * (i as f64 + 0.5) / 150.0).collect();

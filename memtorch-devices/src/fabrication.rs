@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use memtorch_utils::{Distribution, Stream, StreamRng};
@@ -27,6 +28,12 @@ impl Parameter {
 
 /// Devices that are drawn together by one thread.
 const BLOCK: usize = 8192;
+
+/// Devices whose first random bits are made together.
+const TOGETHER: usize = 256;
+
+/// Where consecutive devices are.
+type Places<'a> = dyn Fn(Range<usize>) -> Vec<[u32; 3]> + Sync + 'a;
 
 /// A parameter that is drawn.
 struct Column {
@@ -120,7 +127,7 @@ impl DeviceParameters {
     /// Draws parameters anew for every device. A device that is not possible (see
     /// [`Device::check`]) is drawn again, all of the given parameters together.
     ///
-    /// `place` says where a device is, which fixes its draws: a parameter's draws at a place do not
+    /// `places` says where consecutive devices are, which fixes their draws: a parameter's draws at a place do not
     /// depend on which other parameters vary, on the number of devices or on threads.
     ///
     /// # Errors
@@ -129,7 +136,7 @@ impl DeviceParameters {
         &mut self,
         draws: &[(&str, Distribution)],
         stream: Stream,
-        place: &(dyn Fn(usize) -> [u32; 3] + Sync),
+        places: &(dyn Fn(Range<usize>) -> Vec<[u32; 3]> + Sync),
     ) -> Result<VaryReport, DeviceError> {
         let mut columns: Vec<Column> = Vec::new();
         for (name, distribution) in draws {
@@ -139,7 +146,7 @@ impl DeviceParameters {
             }
             columns.push(Column { index, distribution: *distribution, stream: stream.named(name) });
         }
-        let mut drawn = vec![vec![0.0; self.count]; columns.len()];
+        let mut drawn: Vec<Vec<f64>> = columns.iter().map(|_| vec![0.0; self.count]).collect();
         // One part a block: its slice of each column.
         let mut parts: Vec<Vec<&mut [f64]>> = (0..self.count.div_ceil(BLOCK)).map(|_| Vec::new()).collect();
         for column in &mut drawn {
@@ -150,7 +157,7 @@ impl DeviceParameters {
         let redrawn = parts
             .into_par_iter()
             .enumerate()
-            .map(|(block, mut part)| self.draw_block(block * BLOCK, &columns, &mut part, place))
+            .map(|(block, mut part)| self.draw_block(block * BLOCK, &columns, &mut part, places))
             .collect::<Vec<_>>();
         let mut report = VaryReport::default();
         // In order, so that the first device that cannot be is the one that is told of.
@@ -169,40 +176,59 @@ impl DeviceParameters {
         first: usize,
         columns: &[Column],
         part: &mut [&mut [f64]],
-        place: &(dyn Fn(usize) -> [u32; 3] + Sync),
+        places: &Places<'_>,
     ) -> Result<usize, DeviceError> {
-        const TRIES: u32 = 1000;
+        // What is neither drawn nor varied before stays the same from device to device.
+        let mut values: Vec<f64> = self.values.iter().map(|parameter| parameter.get(first)).collect();
+        let each = |(index, parameter): (usize, &Parameter)| {
+            matches!(parameter, Parameter::Each(_)).then_some(index)
+        };
+        let varied: Vec<usize> = self.values.iter().enumerate().filter_map(each).collect();
+        let count = part.first().map_or(0, |slice| slice.len());
         let mut redrawn = 0;
-        let mut values: Vec<f64> = vec![0.0; self.values.len()];
-        let mut generators: Vec<StreamRng> = Vec::with_capacity(columns.len());
-        for offset in 0..part.first().map_or(0, |slice| slice.len()) {
-            let device = first + offset;
-            for (value, parameter) in values.iter_mut().zip(&self.values) {
-                *value = parameter.get(device);
-            }
-            let at = place(device);
-            generators.clear();
-            generators.extend(columns.iter().map(|column| column.stream.at(at)));
-            let mut attempt = 0;
-            loop {
-                for (column, rng) in columns.iter().zip(&mut generators) {
-                    values[column.index] = column.distribution.sample(rng);
+        for start in (0..count).step_by(TOGETHER) {
+            let end = (start + TOGETHER).min(count);
+            let places = places(first + start..first + end);
+            let words: Vec<Vec<[u32; 4]>> =
+                columns.iter().map(|column| column.stream.first_words(&places)).collect();
+            for (at, place) in places.into_iter().enumerate() {
+                for index in &varied {
+                    values[*index] = self.values[*index].get(first + start + at);
                 }
-                attempt += 1;
-                match self.model.check(&values) {
-                    Ok(()) => break,
-                    Err(why) if attempt == TRIES => {
-                        return Err(DeviceError::ImpossibleDraws { tries: TRIES, why: why.to_string() });
-                    }
-                    Err(_) => {}
+                for (column, words) in columns.iter().zip(&words) {
+                    let mut rng = column.stream.at_with(place, words[at]);
+                    values[column.index] = column.distribution.sample(&mut rng);
                 }
-            }
-            redrawn += usize::from(attempt > 1);
-            for (column, slice) in columns.iter().zip(part.iter_mut()) {
-                slice[offset] = values[column.index];
+                if self.model.check(&values).is_err() {
+                    self.draw_again(columns, place, &mut values)?;
+                    redrawn += 1;
+                }
+                for (column, slice) in columns.iter().zip(part.iter_mut()) {
+                    slice[start + at] = values[column.index];
+                }
             }
         }
         Ok(redrawn)
+    }
+
+    /// Draws a device until it is a possible one.
+    fn draw_again(&self, columns: &[Column], place: [u32; 3], values: &mut [f64]) -> Result<(), DeviceError> {
+        const TRIES: u32 = 1000;
+        let mut generators: Vec<StreamRng> = columns.iter().map(|column| column.stream.at(place)).collect();
+        let mut attempt = 0;
+        loop {
+            for (column, rng) in columns.iter().zip(&mut generators) {
+                values[column.index] = column.distribution.sample(rng);
+            }
+            attempt += 1;
+            match self.model.check(values) {
+                Ok(()) => return Ok(()),
+                Err(why) if attempt == TRIES => {
+                    return Err(DeviceError::ImpossibleDraws { tries: TRIES, why: why.to_string() });
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     fn index(&self, name: &str) -> Result<usize, DeviceError> {

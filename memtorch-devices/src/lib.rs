@@ -27,6 +27,7 @@ pub use lane::{Lane, Lanes};
 pub use memtorch_utils::config::{Default as Preset, Field, Kind, Table, Value};
 pub use memtorch_utils::{Distribution, Stream};
 pub use model::DeviceModel;
+pub use normals::normals_at;
 pub use population::{CpuPopulations, Population, PopulationBackend, Recording};
 pub use pulses::Pulses;
 pub use sweep::{Sweep, Sweeps};

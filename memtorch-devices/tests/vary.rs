@@ -15,7 +15,9 @@ fn drawn(threads: usize, count: usize) -> (Vec<Parameter>, VaryReport) {
             ("r_off", Distribution::normal(1000.0, 50.0).expect("a distribution")),
         ];
         let report = parameters
-            .vary(&draws, Stream::root(7, 0), &|device| [device as u32, 0, 0])
+            .vary(&draws, Stream::root(7, 0), &|devices| {
+                devices.map(|device| [device as u32, 0, 0]).collect()
+            })
             .expect("possible devices");
         (parameters.values().to_vec(), report)
     })
@@ -46,7 +48,9 @@ fn a_million_devices_take_what_varies_and_a_state() {
         ("r_off", Distribution::normal(1000.0, 50.0).expect("a distribution")),
     ];
     let start = std::time::Instant::now();
-    parameters.vary(&draws, Stream::root(7, 0), &|device| [device as u32, 0, 0]).expect("possible devices");
+    parameters
+        .vary(&draws, Stream::root(7, 0), &|devices| devices.map(|device| [device as u32, 0, 0]).collect())
+        .expect("possible devices");
     println!("drawn in {:?}", start.elapsed());
     let population = Population::new(parameters, Stream::root(7, 0));
     let numbers: usize = population

@@ -115,7 +115,7 @@ impl NonIdeality for DeviceToDevice {
             Draws::Parameters(list) => list.iter().map(|(name, d)| (name.as_str(), *d)).collect(),
         };
         let layout = *array.layout();
-        let vary = array.devices_mut().vary(&draws, stream, &|device| layout.place(device))?;
+        let vary = array.devices_mut().vary(&draws, stream, &|devices| layout.places(devices))?;
         let mut report = Report::default().count("devices drawn again", vary.redrawn);
         for (name, _) in &draws {
             if let Parameter::Each(values) = array.devices().parameter(name)? {

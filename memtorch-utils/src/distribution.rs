@@ -134,6 +134,7 @@ impl Distribution {
     }
 
     /// One draw, clamped to the limits.
+    #[inline]
     pub fn sample(&self, rng: &mut StreamRng) -> f64 {
         let draw = match self.shape {
             Shape::Normal { mean, std } => mean + std * normal(rng),
@@ -147,6 +148,7 @@ impl Distribution {
     }
 }
 
+#[inline]
 fn normal(rng: &mut StreamRng) -> f64 {
     StandardNormal.sample(rng)
 }

@@ -227,8 +227,8 @@ pub trait ArrayBackend: Debug + Send + Sync {
 
     /// Adds noise to the partial sums `[vector, column]` of a row of tiles, one after the other.
     ///
-    /// Random words are equal in all backends, and so is telegraph noise; normal numbers have logarithms and cosines
-    /// in them, and agree to 1e-14 of the deviation, so that a sum is the same or the next f32.
+    /// The bits are those of the CPU: random words, and the normal numbers that
+    /// [`normals_at`](memtorch_devices::normals_at) makes of them.
     ///
     /// # Errors
     /// Lengths that do not fit; whatever the backend lacks.

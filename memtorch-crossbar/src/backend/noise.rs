@@ -1,10 +1,13 @@
 //! Noise of a read, on the partial sums of a row of tiles.
 
-use memtorch_devices::Stream;
+use memtorch_devices::{Stream, normals_at};
 use rayon::prelude::*;
 
 use super::{Accumulate, ArrayBackend, Input, Operand, Product};
 use crate::{CrossbarError, Ideal, Layout, Telegraph, Tile};
+
+/// Sums of one thread at a time, about.
+const BLOCK: usize = 1024;
 
 /// Noise that is added to the partial sums `[vector, column]` of one row of tiles: normal noise drawn at the
 /// columns, then telegraph noise drawn at the devices.
@@ -121,23 +124,41 @@ impl SumNoise<'_> {
             backend.multiply(operand, &product, &mut found)?;
             variances.push((*scale, found));
         }
-        sums.par_chunks_mut(columns).enumerate().for_each(|(vector, sums)| {
-            let [sample, step] = self.places[vector];
-            for (column, sum) in sums.iter_mut().enumerate() {
-                let mut square = self.constants[column];
-                for (scale, values) in &variances {
-                    square += scale * f64::from(values[vector * columns + column].max(0.0));
-                }
-                if square > 0.0 {
-                    let [normal, _] = self.stream.normals([sample, step, column as u32], self.row as u32);
-                    *sum = (f64::from(*sum) + square.sqrt() * normal) as f32;
-                }
-            }
+        let at_once = (BLOCK / columns).max(1);
+        sums.par_chunks_mut(at_once * columns).enumerate().for_each(|(block, sums)| {
+            self.add_normal(block * at_once, &variances, sums);
             if let Some(switching) = &self.telegraph {
-                self.switch(switching, vector, sums);
+                for (vector, sums) in sums.chunks_exact_mut(columns).enumerate() {
+                    self.switch(switching, block * at_once + vector, sums);
+                }
             }
         });
         Ok(())
+    }
+
+    /// Adds the normal noise of vectors from `first` on.
+    fn add_normal(&self, first: usize, variances: &[(f64, Vec<f32>)], sums: &mut [f32]) {
+        let columns = self.columns();
+        let mut squares: Vec<f64> = self.constants.iter().copied().cycle().take(sums.len()).collect();
+        for (scale, values) in variances {
+            for (square, value) in squares.iter_mut().zip(&values[first * columns..]) {
+                *square += scale * f64::from(value.max(0.0));
+            }
+        }
+        if squares.iter().all(|square| !(*square > 0.0)) {
+            return;
+        }
+        let vectors = self.places[first..].iter().take(sums.len() / columns);
+        let places: Vec<[u32; 3]> = vectors
+            .flat_map(|[sample, step]| (0..columns as u32).map(move |column| [*sample, *step, column]))
+            .collect();
+        let mut normals = vec![0.0; sums.len()];
+        normals_at(self.stream, &places, self.row as u32, &mut normals);
+        for ((sum, square), normal) in sums.iter_mut().zip(squares).zip(normals) {
+            if square > 0.0 {
+                *sum = (f64::from(*sum) + square.sqrt() * normal) as f32;
+            }
+        }
     }
 
     /// Adds what the levels of the devices differ from their mean by.

@@ -145,7 +145,9 @@ fn record(
     let stream = Stream::root(arguments.seed, 0);
     let mut parameters = DeviceParameters::new(spec.model.clone(), devices);
     let drawn = parameters
-        .vary(&spec.distributions, stream.named("fabrication"), &|device| [device as u32, 0, 0])
+        .vary(&spec.distributions, stream.named("fabrication"), &|devices| {
+            devices.map(|device| [device as u32, 0, 0]).collect()
+        })
         .map_err(impossible)?;
     let mut population = Population::new(parameters, stream);
     let recording = backend.record(&mut population, &voltages, dt).map_err(|error| match error {

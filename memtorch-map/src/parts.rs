@@ -9,7 +9,7 @@ use crate::hardware::InputScale;
 use crate::placement::Placement;
 use crate::remap::Arrangement;
 use crate::tune::{self, TileGains};
-use crate::{Hardware, MapError, MappedMatrix, MatrixReport, calibrate, program, read};
+use crate::{Hardware, MapError, MappedMatrix, MatrixReport, Usage, calibrate, program, read};
 
 /// What was drawn, programmed and tuned for one matrix: with its [`Hardware`] all of a [`MappedMatrix`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,14 +64,14 @@ impl MappedMatrix {
         })
     }
 
-    /// The matrix `[groups, inputs, outputs]` of such a state. It multiplies like the one that gave the
+    /// The matrix `[groups, inputs, outputs]` of such a state, and how its layer uses it. It multiplies like the one that gave the
     /// state, bit for bit, if `name`, `hardware` and `stream` are the same.
     ///
     /// # Errors
     /// Settings that are not possible; a state of another matrix or other hardware.
     pub fn from_parts(
         name: &str,
-        [groups, rows, columns]: [usize; 3],
+        ([groups, rows, columns], usage): ([usize; 3], &Usage),
         hardware: &Hardware,
         stream: Stream,
         backend: Arc<dyn ArrayBackend>,
@@ -162,12 +162,11 @@ impl MappedMatrix {
                 Some(Arc::new(found))
             }
         };
-        let terms = read::pack(&arrays, (&placement, arrangement.as_deref()), &hardware, &*backend)?;
-        let layouts: Vec<Layout> =
-            terms.iter().flat_map(|term| &term.reads).map(|read| read.layout).collect();
+        let terms = read::pack(&arrays, (&placement, arrangement.as_deref(), usage), &hardware, &*backend)?;
+        let layouts = read::layouts(&terms);
         let converter = &hardware.adc.converter;
         let calibrated = hardware.adc.range.is_some() && !tune::is_ideal(&**converter);
-        let mut converters = vec![converter.clone(); layouts.len()];
+        let mut converters = hardware.adc.fabricate(&layouts, stream.named(name));
         if calibrated {
             let fits = |(full_scale, layout): (&FullScale, &Layout)| match full_scale {
                 FullScale::PerTile(list) => list.len() == layout.tile_count(),
@@ -181,7 +180,7 @@ impl MappedMatrix {
                 let expected = format!("calibrated full scales of {} reads", layouts.len());
                 return wrong("range", parts.full_scales.len(), expected);
             }
-            converters = calibrate::converters(converter, &parts.full_scales)?;
+            converters = calibrate::converters(&converters, &parts.full_scales)?;
         }
         let tile_gains: Option<Arc<[f64]>> = parts.tile_gains.clone().map(Into::into);
         if let Some(gains) = &tile_gains {

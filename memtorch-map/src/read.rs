@@ -6,7 +6,6 @@ use memtorch_crossbar::passive::{NonlinearTile, TileCircuit, Wiring};
 use memtorch_crossbar::{Accumulate, Array, ArrayBackend, Layout, Operand};
 use ndarray::ArrayView2;
 
-use crate::MapError;
 use crate::explicit::{Explicit, NoiseParts, Other, OtherKind};
 use crate::feature::{Feature, Power};
 use crate::hardware::{Hardware, ReadMode};
@@ -14,6 +13,7 @@ use crate::placement::Placement;
 use crate::remap::Arrangement;
 use crate::scheme::Minus;
 use crate::stacked::Stacked;
+use crate::{MapError, Usage};
 
 /// One conversion of a read, and what becomes of its result.
 #[derive(Clone, Debug)]
@@ -44,6 +44,11 @@ pub(crate) struct WeighedReads {
     pub(crate) reads: Vec<Read>,
 }
 
+/// How what is converted lies on tiles, read by read.
+pub(crate) fn layouts(terms: &[WeighedReads]) -> Vec<Layout> {
+    terms.iter().flat_map(|term| &term.reads).map(|read| read.layout).collect()
+}
+
 /// A current that flows into a converter.
 #[derive(Clone, Copy, Debug)]
 enum Source {
@@ -67,7 +72,7 @@ enum References {
 /// Packs what the scheme's terms read. Differences are formed in f64 and rounded once to f32.
 pub(crate) fn pack(
     arrays: &[Array],
-    (placement, arrangement): (&Placement, Option<&Arrangement>),
+    (placement, arrangement, usage): (&Placement, Option<&Arrangement>, &Usage),
     hardware: &Hardware,
     backend: &dyn ArrayBackend,
 ) -> Result<Vec<WeighedReads>, MapError> {
@@ -76,7 +81,8 @@ pub(crate) fn pack(
         .iter()
         .map(|array| effective(array, &placement.physical, hardware, backend))
         .collect::<Result<_, _>>()?;
-    let pack = Pack { arrays, effective, placement, arrangement, hardware, backend };
+    let channel = usage.channel();
+    let pack = Pack { arrays, effective, placement, arrangement, channel, hardware, backend };
     let each = hardware.adc.read == ReadMode::Each;
     let mut terms = Vec::new();
     for term in hardware.scheme.terms() {
@@ -145,6 +151,8 @@ struct Pack<'a> {
     effective: Vec<Cow<'a, [f64]>>,
     placement: &'a Placement,
     arrangement: Option<&'a Arrangement>,
+    /// Word lines of one channel.
+    channel: usize,
     hardware: &'a Hardware,
     backend: &'a dyn ArrayBackend,
 }
@@ -209,7 +217,7 @@ impl Pack<'_> {
                     (feature, read_out(&matrix, self.placement, references))
                 };
                 let products: Vec<_> = products.into_iter().map(read_out).collect();
-                Currents::Stacked(Stacked::new(layout, &products, self.backend)?)
+                Currents::Stacked(Stacked::new(layout, &products, self.channel, self.backend)?)
             }
             _ => {
                 let subtracted = references == References::Subtracted;

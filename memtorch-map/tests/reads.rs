@@ -176,12 +176,13 @@ fn a_reference_column_is_subtracted_from_the_noisy_currents_of_its_tile() {
     assert!(fused.iter().zip(&explicit).all(|(a, b)| (a - b).abs() < 2e-6 * largest));
 }
 
-/// The images' 18 word lines lie on two rows of tiles, or both groups of channels on one row each; the two arrays of a
+/// The images' 18 word lines, nine a channel, lie on five or two rows of tiles, or both groups of channels on one row each; the two arrays of a
 /// weight are read together, or one after the other.
 #[test]
 fn currents_of_products_are_those_of_the_devices() {
     let wired = Wires { transistor_resistance: 2e3, ..Wires::default() };
-    let cases = [(16, Wires::default()), (16, wired), (64, Wires::default()), (64, wired)];
+    let cases =
+        [(4, Wires::default()), (16, Wires::default()), (16, wired), (64, Wires::default()), (64, wired)];
     // So many bits that a code more or less is nothing.
     let each = Adc { converter: adc(24), read: ReadMode::Each, ..Adc::default() };
     for ((word_lines, wires), adc) in

@@ -210,7 +210,7 @@ impl Saved {
                         digital_kernel(layer, reason, backend.as_ref())
                     }
                     (LayerChoice::Memristive(hardware), Some(parts)) => {
-                        let size = [layer.groups, layer.rows, layer.columns];
+                        let size = ([layer.groups, layer.rows, layer.columns], &layer.usage);
                         MappedMatrix::from_parts(name, size, &hardware, stream, backend.clone(), parts)
                             .map(Kernel::Memristive)
                             .map_err(|source| wrong(format!("layer `{name}`: {source}")))

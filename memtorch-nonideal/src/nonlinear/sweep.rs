@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use memtorch_crossbar::{Array, CrossbarError, ReadLaw};
 use memtorch_devices::{Device, DeviceParameters, Population, Stream, Waveform};
+use memtorch_utils::kernel::{Loop, widest};
 
 use super::factor::{Factors, factor};
 use super::{SweepSettings, named};
@@ -47,6 +48,8 @@ pub(super) struct SweepTable {
     /// Current over conductance at each point, in volt, one row a state.
     shapes: Vec<Vec<f64>>,
     factors: Factors,
+    /// The functions of the factors, so many at a time, at each point.
+    points: Vec<Vec<[f64; TOGETHER]>>,
     moved: f64,
 }
 
@@ -83,7 +86,15 @@ impl SweepTable {
         let largest = branch.shapes.iter().flatten().fold(0.0f64, |m, x| m.max(x.abs()));
         let factors = factor(&branch.shapes, 1e-7 * largest);
         let amplitude = settings.amplitude;
-        Ok(Self { grid, amplitude, shapes: branch.shapes, factors, moved: branch.moved })
+        let at = |functions: &[Vec<f64>], point: usize| {
+            let mut values = [0.0; TOGETHER];
+            values.iter_mut().zip(functions).for_each(|(value, function)| *value = function[point]);
+            values
+        };
+        let together = factors.right.chunks(TOGETHER);
+        let points =
+            together.map(|functions| (0..settings.points).map(|p| at(functions, p)).collect()).collect();
+        Ok(Self { grid, amplitude, shapes: branch.shapes, factors, points, moved: branch.moved })
     }
 
     pub(super) fn states(&self) -> usize {
@@ -121,6 +132,7 @@ impl SweepTable {
 
     /// The points beside a voltage that is not negative, and the share of the second; beyond the last it goes on as
     /// between the last two.
+    #[inline(always)]
     fn between(&self, voltage: f64) -> (usize, f64) {
         let last = self.shapes[0].len() - 1;
         let place = voltage * (last as f64 / self.amplitude);
@@ -179,6 +191,42 @@ impl Branch {
     }
 }
 
+/// Functions that are found together: a vector of numbers.
+const TOGETHER: usize = 8;
+
+/// Of some functions of a table, the values at some voltages.
+struct Functions<'a> {
+    table: &'a SweepTable,
+    /// The functions at each point.
+    points: &'a [[f64; TOGETHER]],
+    volts: &'a [f32],
+    values: &'a mut [Vec<f32>],
+}
+
+impl Loop for Functions<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        const BLOCK: usize = 64;
+        for (block, volts) in self.volts.chunks(BLOCK).enumerate() {
+            let mut found = [[0.0f32; TOGETHER]; BLOCK];
+            for (found, v) in found.iter_mut().zip(volts) {
+                let (point, part) = self.table.between(f64::from(v.abs()));
+                let (a, b, sign) = (&self.points[point], &self.points[point + 1], f64::from(v.signum()));
+                for ((found, a), b) in found.iter_mut().zip(a).zip(b) {
+                    *found = (sign * (a + part * (b - a))) as f32;
+                }
+            }
+            for (k, values) in self.values.iter_mut().enumerate() {
+                for (value, found) in values[block * BLOCK..].iter_mut().zip(&found[..volts.len()]) {
+                    *value = found[k];
+                }
+            }
+        }
+    }
+}
+
 /// Currents from a table.
 #[derive(Clone, Debug)]
 pub(super) struct SweepLaw {
@@ -215,14 +263,10 @@ impl ReadLaw for SweepLaw {
     }
 
     fn functions(&self, volts: &[f32]) -> Vec<Vec<f32>> {
-        let places: Vec<(usize, f64)> =
-            volts.iter().map(|v| self.table.between(f64::from(v.abs()))).collect();
-        let mut values: Vec<Vec<f32>> = Vec::with_capacity(self.products());
-        for right in &self.table.factors.right {
-            let pairs = places.iter().zip(volts);
-            values.push(pairs.map(|(place, v)| SweepTable::odd(right, *place, *v)).collect());
+        let mut values = vec![vec![0.0; volts.len()]; self.products()];
+        for (points, values) in self.table.points.iter().zip(values.chunks_mut(TOGETHER)) {
+            widest(Functions { table: &self.table, points, volts, values });
         }
-        values.resize(self.products(), vec![0.0; volts.len()]);
         values
     }
 

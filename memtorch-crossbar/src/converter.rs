@@ -1,7 +1,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::{CrossbarError, Tile};
+use memtorch_devices::Stream;
+
+use crate::converter_errors::{ConverterErrors, ConverterSpread, OwnErrors};
+use crate::{CrossbarError, Layout, Tile};
 
 /// The full scale of a converter in ampere.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,14 +42,14 @@ impl FullScale {
         }
     }
 
-    /// Calls `convert` with the sums of one tile, or with each of them alone, and their full scale: of a
-    /// dynamic one what `dynamic` finds. Returns the sum of what it returns.
+    /// Calls `convert` with the sums of one tile, or with each of them alone, the first one's bit line and their full
+    /// scale: of a dynamic one what `dynamic` finds. Returns the sum of what it returns.
     pub(crate) fn each(
         &self,
         sums: &mut [f32],
         tile: &Tile,
         dynamic: impl Fn(&[f32], f64) -> f32,
-        convert: impl Fn(&mut [f32], f32) -> usize,
+        convert: impl Fn(&mut [f32], usize, f32) -> usize,
     ) -> usize {
         // A tile or a line without a full scale has no code but 0; backends refuse a list that is too short.
         let full_scale = match self {
@@ -56,10 +59,11 @@ impl FullScale {
             Self::PerLine(tiles) => {
                 let lines: &[f32] = tiles.get(tile.index).map_or(&[], |lines| lines);
                 let full_scales = lines.iter().copied().chain(std::iter::repeat(0.0));
-                return sums.chunks_exact_mut(1).zip(full_scales).map(|(sum, x)| convert(sum, x)).sum();
+                let lines = sums.chunks_exact_mut(1).zip(full_scales).enumerate();
+                return lines.map(|(line, (sum, x))| convert(sum, line, x)).sum();
             }
         };
-        convert(sums, full_scale)
+        convert(sums, 0, full_scale)
     }
 }
 
@@ -99,6 +103,13 @@ pub trait Converter: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The converters of a read whose sums lie as `layout` says, each of which serves `lines` neighbouring bit lines
+    /// of a tile, where every one has errors of its own, drawn from `stream`. `None`: all are as this one.
+    fn fabricate(&self, layout: &Layout, lines: usize, stream: Stream) -> Option<Arc<dyn Converter>> {
+        let _ = (layout, lines, stream);
+        None
+    }
+
     /// Quantises in place the partial sums (ampere) of the used bit lines of `tile` for one input
     /// vector. Returns how many codes were clipped.
     fn quantise(&self, sums: &mut [f32], tile: &Tile) -> usize;
@@ -122,40 +133,15 @@ impl Converter for Ideal {
     }
 }
 
-/// How a converter errs: every one of a layer alike.
-///
-/// What is converted is `y (1 + gain) + (offset + nonlinearity (1 - (y / FS)^2)) step`, `y / FS` within
-/// [-1, 1]: a bow that is 0 at both ends of the range and largest at 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ConverterErrors {
-    /// Relative error of the gain, above -1.
-    pub gain: f64,
-    /// Offset in steps of the converter.
-    pub offset: f64,
-    /// Integral nonlinearity in steps of the converter.
-    pub nonlinearity: f64,
-}
-
-impl ConverterErrors {
-    fn apply(&self, sums: &mut [f32], full_scale: f32, step: f32) {
-        if *self == Self::default() || step == 0.0 {
-            return;
-        }
-        let (gain, offset) = (1.0 + self.gain as f32, self.offset as f32 * step);
-        let (bow, inverse) = (self.nonlinearity as f32 * step, 1.0 / full_scale);
-        for y in sums {
-            let position = (*y * inverse).clamp(-1.0, 1.0);
-            *y = *y * gain + offset + bow * (1.0 - position * position);
-        }
-    }
-}
-
 /// A linear analogue-to-digital converter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearConverter {
     bits: u32,
     full_scale: FullScale,
     errors: ConverterErrors,
+    spread: ConverterSpread,
+    /// What was drawn.
+    own: Option<OwnErrors>,
 }
 
 impl LinearConverter {
@@ -169,7 +155,13 @@ impl LinearConverter {
             return Err(CrossbarError::value("bits", bits, "a whole number from 2 to 24"));
         }
         full_scale.check(|x| steps(x, bits).1 > 0.0)?;
-        Ok(Self { bits, full_scale, errors: ConverterErrors::default() })
+        Ok(Self {
+            bits,
+            full_scale,
+            errors: ConverterErrors::default(),
+            spread: ConverterSpread::default(),
+            own: None,
+        })
     }
 
     /// The same converter with errors; products then call it on the CPU.
@@ -177,15 +169,19 @@ impl LinearConverter {
     /// # Errors
     /// An error that is not finite, a gain of -1 or less.
     pub fn with_errors(self, errors: ConverterErrors) -> Result<Self, CrossbarError> {
-        if !(errors.gain > -1.0 && errors.gain.is_finite()) {
-            return Err(CrossbarError::value("gain_error", errors.gain, "a number above -1"));
-        }
-        for (what, value) in [("offset_error", errors.offset), ("nonlinearity", errors.nonlinearity)] {
-            if !value.is_finite() {
-                return Err(CrossbarError::value(what, value, "a finite number of steps"));
-            }
-        }
+        errors.check()?;
+        self.spread.check(&errors)?;
         Ok(Self { errors, ..self })
+    }
+
+    /// The same converter with errors that differ from one to the other once it is fabricated
+    /// ([`Converter::fabricate`]).
+    ///
+    /// # Errors
+    /// Deviations that are negative or not finite; one of the gain with which a gain could be negative.
+    pub fn with_spread(self, spread: ConverterSpread) -> Result<Self, CrossbarError> {
+        spread.check(&self.errors)?;
+        Ok(Self { spread, ..self })
     }
 }
 
@@ -195,17 +191,30 @@ impl Converter for LinearConverter {
     }
 
     fn descriptor(&self) -> Option<ConverterSpec> {
-        (self.errors == ConverterErrors::default())
+        (self.errors == ConverterErrors::default() && self.own.is_none())
             .then(|| ConverterSpec::Linear { bits: self.bits, full_scale: self.full_scale.clone() })
     }
 
     fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {
-        Ok(Some(Arc::new(Self::new(self.bits, full_scale)?.with_errors(self.errors)?)))
+        let Self { errors, spread, own, .. } = self.clone();
+        Ok(Some(Arc::new(Self { errors, spread, own, ..Self::new(self.bits, full_scale)? })))
+    }
+
+    fn fabricate(&self, layout: &Layout, lines: usize, stream: Stream) -> Option<Arc<dyn Converter>> {
+        if self.spread == ConverterSpread::default() {
+            return None;
+        }
+        let own = Some(self.spread.draw(&self.errors, layout, lines, stream));
+        Some(Arc::new(Self { own, ..self.clone() }))
     }
 
     fn quantise(&self, sums: &mut [f32], tile: &Tile) -> usize {
-        self.full_scale.each(sums, tile, dynamic_full_scale, |sums, full_scale| {
-            self.errors.apply(sums, full_scale, steps(full_scale, self.bits).1);
+        self.full_scale.each(sums, tile, dynamic_full_scale, |sums, first, full_scale| {
+            let step = steps(full_scale, self.bits).1;
+            match &self.own {
+                None => self.errors.apply(sums, full_scale, step),
+                Some(own) => own.apply(sums, tile, first, full_scale, step),
+            }
             quantise_linear(sums, self.bits, full_scale)
         })
     }

@@ -3,6 +3,7 @@
 mod array;
 pub mod backend;
 mod converter;
+mod converter_errors;
 mod error;
 mod layout;
 mod log_converter;
@@ -13,7 +14,8 @@ mod read_effect;
 
 pub use array::{Array, ArrayParts, Mask, Programmed};
 pub use backend::{Accumulate, ArrayBackend, Conversions, Input, Operand, PatchGeometry, Product};
-pub use converter::{Converter, ConverterErrors, ConverterSpec, FullScale, Ideal, LinearConverter};
+pub use converter::{Converter, ConverterSpec, FullScale, Ideal, LinearConverter};
+pub use converter_errors::{ConverterErrors, ConverterSpread};
 pub use error::CrossbarError;
 pub use layout::{Layout, Tile, TileShape};
 pub use log_converter::LogConverter;

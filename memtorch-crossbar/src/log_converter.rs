@@ -61,7 +61,7 @@ impl Converter for LogConverter {
     }
 
     fn quantise(&self, sums: &mut [f32], tile: &Tile) -> usize {
-        self.full_scale.each(sums, tile, largest, |sums, full_scale| self.convert(sums, full_scale))
+        self.full_scale.each(sums, tile, largest, |sums, _, full_scale| self.convert(sums, full_scale))
     }
 
     fn with_full_scale(&self, full_scale: FullScale) -> Result<Option<Arc<dyn Converter>>, CrossbarError> {

@@ -49,11 +49,12 @@ pub(crate) struct Calibrated {
 }
 
 /// Finds the full scales of the reads of a layer from what each of them gave. `most` is a current that no bit
-/// line exceeds: the full scale where all currents were zero.
+/// line exceeds: the full scale where all currents were zero. `converter` is what all `fabricated` ones, one for each
+/// read, should be.
 pub(crate) fn full_scales(
     recorded: Vec<Recorder>,
     layouts: &[Layout],
-    converter: &Arc<dyn Converter>,
+    (converter, fabricated): (&Arc<dyn Converter>, &[Arc<dyn Converter>]),
     (per, fit): (PerWhat, RangeFit),
     most: f32,
 ) -> Result<Calibrated, MapError> {
@@ -103,16 +104,16 @@ pub(crate) fn full_scales(
             found.into_iter().map(lines).collect()
         }
     };
-    let converters = converters(converter, &full_scales)?;
+    let converters = converters(fabricated, &full_scales)?;
     Ok(Calibrated { converters, full_scales, full_scale: [f64::from(least), f64::from(instead)], silent })
 }
 
-/// The converter with each of these full scales, one for each read.
+/// The converters of all reads with these full scales.
 pub(crate) fn converters(
-    converter: &Arc<dyn Converter>,
+    fabricated: &[Arc<dyn Converter>],
     full_scales: &[FullScale],
 ) -> Result<Vec<Arc<dyn Converter>>, MapError> {
-    full_scales.iter().map(|full_scale| with(converter, full_scale.clone())).collect()
+    fabricated.iter().zip(full_scales).map(|(made, full_scale)| with(made, full_scale.clone())).collect()
 }
 
 fn with(converter: &Arc<dyn Converter>, full_scale: FullScale) -> Result<Arc<dyn Converter>, MapError> {
@@ -221,7 +222,9 @@ mod tests {
             vec![recorder]
         };
         let fit = RangeFit::Percentile(100.0);
-        let run = |tiles, per| full_scales(record(tiles), &[layout], &linear(2), (per, fit), 9.0).unwrap();
+        let run = |tiles, per| {
+            full_scales(record(tiles), &[layout], (&linear(2), &[linear(2)]), (per, fit), 9.0).unwrap()
+        };
         let convert = |made: &Calibrated, tile: usize, mut sums: Vec<f32>| {
             made.converters[0].quantise(&mut sums, &layout.tile(tile));
             sums

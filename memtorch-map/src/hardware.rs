@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use memtorch_crossbar::passive::Unused;
 use memtorch_crossbar::programming::Programmer;
-use memtorch_crossbar::{Converter, Ideal, NonIdeality, Phase, TileShape};
-use memtorch_devices::DeviceSpec;
+use memtorch_crossbar::{Converter, Ideal, Layout, NonIdeality, Phase, TileShape};
+use memtorch_devices::{DeviceSpec, Stream};
 
 use crate::{DoubleColumn, MapError, MappingScheme};
 
@@ -150,8 +150,21 @@ pub struct Adc {
     pub read: ReadMode,
     /// How its full scale is calibrated; absent where it has one of its own.
     pub range: Option<CalibratedRange>,
-    /// Columns of a tile that take turns at one converter, at least 1: they cost cycles and change no number.
+    /// Columns of a tile that take turns at one converter, at least 1: they cost cycles and change no number, but share
+    /// the errors of a converter that has its own.
     pub columns_per_adc: usize,
+}
+
+impl Adc {
+    /// The converters of all reads of a layer, whose sums lie on these tiles.
+    pub(crate) fn fabricate(&self, layouts: &[Layout], stream: Stream) -> Vec<Arc<dyn Converter>> {
+        let made = |(number, layout): (usize, &Layout)| {
+            let stream = stream.named("converters").child(number as u64);
+            self.converter.fabricate(layout, self.columns_per_adc, stream)
+        };
+        let layouts = layouts.iter().enumerate();
+        layouts.map(|read| made(read).unwrap_or_else(|| self.converter.clone())).collect()
+    }
 }
 
 /// Inputs with which something is measured.

@@ -33,6 +33,16 @@ pub enum Usage {
     },
 }
 
+impl Usage {
+    /// Word lines that belong to one channel of an image; 1 for vectors.
+    pub(crate) fn channel(&self) -> usize {
+        match self {
+            Self::Rows => 1,
+            Self::Patches { geometry, .. } => geometry.kernel.iter().product(),
+        }
+    }
+}
+
 /// A weight matrix (or, of a grouped convolution, several) on crossbars. It clones cheaply.
 ///
 /// The output is `y = K (s * sum over row tiles of ADC(I)) + c`: `s` undoes the scaling of the inputs,
@@ -139,13 +149,13 @@ impl MappedMatrix {
         })?;
         program::attach(&mut arrays, hardware, at, &mut report, |entry| !entry.after_tuning)?;
         let arrangement = arrangement.map(Arc::new);
-        let terms = read::pack(&arrays, (&placement, arrangement.as_deref()), hardware, &*backend)?;
-        let reads = terms.iter().map(|term| term.reads.len()).sum();
+        let terms = read::pack(&arrays, (&placement, arrangement.as_deref(), usage), hardware, &*backend)?;
+        let converters = hardware.adc.fabricate(&read::layouts(&terms), stream);
         let mut matrix = Self {
             placement,
             arrangement,
             terms: Arc::new(terms),
-            converters: Arc::new(vec![hardware.adc.converter.clone(); reads]),
+            converters: Arc::new(converters),
             full_scales: Arc::default(),
             arrays: Arc::new(arrays),
             hardware: Arc::new(hardware.clone()),
@@ -168,7 +178,8 @@ impl MappedMatrix {
             })?;
             program::attach(arrays, hardware, at, &mut report, |_| true)?;
             let order = matrix.arrangement.as_deref();
-            matrix.terms = Arc::new(read::pack(arrays, (&placement, order), hardware, &*matrix.backend)?);
+            matrix.terms =
+                Arc::new(read::pack(arrays, (&placement, order, usage), hardware, &*matrix.backend)?);
         }
         let aged = |entry: &Entry| entry.after_tuning || hardware.tuning.samples == 0;
         if hardware.nonidealities.iter().any(|entry| entry.step.remeasures_gain() && aged(entry)) {

@@ -24,6 +24,9 @@ pub(crate) fn left<'a>(
         }
     };
     if written {
+        if !hardware.device.distributions.is_empty() {
+            add(Work::Draws, "draws of device parameters".to_owned());
+        }
         if hardware.writer != Writer::Direct {
             add(Work::Pulses, "writing by pulses".to_owned());
         }
@@ -38,13 +41,16 @@ pub(crate) fn left<'a>(
             add(Work::Circuits(&**law), "currents of devices that are not ohmic, with wires".to_owned());
         } else if law.products() == 0 {
             add(Work::Devices(&**law), "currents of devices that are not ohmic".to_owned());
+        } else {
+            add(Work::Functions(&**law), "functions of voltages of devices that are not ohmic".to_owned());
         }
     }
     let explicit =
         |term: &WeighedReads| term.reads.iter().any(|read| matches!(read.currents, Currents::Explicit(_)));
     let ideal = tune::is_ideal(&*hardware.adc.converter);
-    if terms.iter().any(explicit) && !ideal {
-        add(Work::Sums, "conversion of sums with noise or of devices that are not ohmic".to_owned());
+    if terms.iter().any(explicit) {
+        let what = if ideal { "addition" } else { "conversion" };
+        add(Work::Sums, format!("{what} of sums with noise or of devices that are not ohmic"));
     } else {
         for converter in converters {
             add(Work::Converter(converter), format!("conversion by the method {}", converter.name()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use memtorch_crossbar::{
-    Converter, ConverterErrors, CrossbarError, FullScale, LinearConverter, LogConverter,
+    Converter, ConverterErrors, ConverterSpread, CrossbarError, FullScale, LinearConverter, LogConverter,
 };
 use memtorch_utils::config::{ConfigError, Default, Field, Kind, Table, Value};
 
@@ -30,13 +30,29 @@ const GAIN_ERROR: Field = Field::new(
     "gain_error",
     Kind::Real,
     Default::Real(0.0),
-    "relative error of the gain of linear converters, the same for all of a layer",
+    "relative error of the gain of linear converters, the same for all of a layer but for gain_spread",
 )
 .range(-1.0, f64::INFINITY);
 
 const OFFSET_ERROR: Field =
     Field::new("offset_error", Kind::Real, Default::Real(0.0), "offset of linear converters, in steps")
         .range(f64::NEG_INFINITY, f64::INFINITY);
+
+const GAIN_SPREAD: Field = Field::new(
+    "gain_spread",
+    Kind::Real,
+    Default::Real(0.0),
+    "standard deviation of that error from one converter to the other",
+)
+.range(0.0, f64::INFINITY);
+
+const OFFSET_SPREAD: Field = Field::new(
+    "offset_spread",
+    Kind::Real,
+    Default::Real(0.0),
+    "standard deviation of the offset from one converter to the other, in steps",
+)
+.range(0.0, f64::INFINITY);
 
 const NONLINEARITY: Field = Field::new(
     "nonlinearity",
@@ -50,7 +66,7 @@ const NONLINEARITY: Field = Field::new(
 pub(crate) const LINEAR: ConverterEntry = ConverterEntry {
     name: "linear",
     meaning: "evenly spaced codes",
-    fields: &[RANGE, OVERFLOW_RATE, GAIN_ERROR, OFFSET_ERROR, NONLINEARITY],
+    fields: &[RANGE, OVERFLOW_RATE, GAIN_ERROR, OFFSET_ERROR, GAIN_SPREAD, OFFSET_SPREAD, NONLINEARITY],
     build: build_linear,
 };
 
@@ -74,7 +90,9 @@ fn build_linear(bits: u32, table: &Table) -> Result<Arc<dyn Converter>, ConfigEr
         offset: real("offset_error"),
         nonlinearity: real("nonlinearity"),
     };
-    let made = LinearConverter::new(bits, full_scale(table)?).and_then(|made| made.with_errors(errors));
+    let spread = ConverterSpread { gain: real("gain_spread"), offset: real("offset_spread") };
+    let made = LinearConverter::new(bits, full_scale(table)?);
+    let made = made.and_then(|made| made.with_errors(errors)?.with_spread(spread));
     Ok(Arc::new(made.map_err(|error| wrong("linear", error))?))
 }
 

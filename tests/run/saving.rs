@@ -124,6 +124,7 @@ fn every_range_of_a_converter_is_kept_bit_for_bit() {
         "bits = 6\noverflow_rate = 0.05",
         "bits = 6\nrange = 1e-5\ngain_error = 0.01\noffset_error = 0.3\nnonlinearity = 0.5",
         "bits = 6\nrange = \"calibrated\"",
+        "bits = 6\nrange = \"calibrated\"\ngain_spread = 0.03\noffset_spread = 0.5\ncolumns_per_adc = 4",
         "bits = 6\nrange = \"calibrated\"\ngranularity = \"tile\"\nrange_fit = \"least-squares\"",
         "bits = 6\nrange = \"calibrated\"\ngranularity = \"column\"\ncalibration = \"random\"",
         "bits = 6\nmethod = \"log\"\ndecades = 3.0",

@@ -11,6 +11,7 @@ use super::{MappedMatrix, Purpose, Usage};
 use crate::calibrate::{self, Recorder};
 use crate::hardware::{InputScale, PerWhat, ProbeInputs};
 use crate::probe::LayerInputs;
+use crate::read;
 use crate::tune::{self, TileFit, TileGains};
 use crate::{MapError, MatrixReport, ReadIndex, Tuning};
 
@@ -74,8 +75,7 @@ impl MappedMatrix {
             report.input_scale = Some(scale);
         }
         let Some(range) = range else { return Ok(()) };
-        let layouts: Vec<Layout> =
-            self.terms.iter().flat_map(|term| &term.reads).map(|read| read.layout).collect();
+        let layouts = read::layouts(&self.terms);
         let recorders: Vec<Arc<Recorder>> =
             layouts.iter().map(|layout| Arc::new(Recorder::new(layout))).collect();
         let recording: Vec<Arc<dyn Converter>> =
@@ -88,8 +88,13 @@ impl MappedMatrix {
         let recorders = recorders.into_iter().filter_map(Arc::into_inner).collect();
         let word_lines = self.placement.physical.tile_shape()[0];
         let most = word_lines as f64 * max_voltage / self.hardware.device.model.r_on();
-        let made =
-            calibrate::full_scales(recorders, &layouts, &converter, (range.per, range.fit), most as f32)?;
+        let made = calibrate::full_scales(
+            recorders,
+            &layouts,
+            (&converter, &self.converters),
+            (range.per, range.fit),
+            most as f32,
+        )?;
         if made.silent > 0 {
             report.warnings.push(format!(
                 "{} converters saw no current in calibration and took the largest range of the others",

@@ -17,6 +17,7 @@ use memtorch_utils::config::Value;
 
 use crate::evaluation::{Digital, Workload};
 use crate::experiment::{Document, Experiment, Origin, segments};
+use crate::report::left_to_cpu;
 use crate::sweep::student;
 use crate::{Error, Registry};
 
@@ -78,6 +79,8 @@ pub struct Found {
     pub digital: f64,
     /// Samples that there are.
     pub samples: usize,
+    /// What the backend left to the CPU, layer by layer.
+    pub left_to_cpu: Vec<String>,
     /// Seconds.
     pub seconds: f64,
 }
@@ -109,10 +112,11 @@ impl Search {
             return Err(Error::argument("--blocks", self.blocks, expected));
         }
         let digital = workload.digital(&|_, _, _| {})?;
-        let mut tried = Vec::new();
+        let (mut tried, mut left) = (Vec::new(), Vec::new());
         let mut within = |index: usize| -> Result<bool, Error> {
             tell(&format!("{} = {}", self.key, self.values[index]));
-            let found = self.attempt(index, &experiments[index], &workload, &digital, registry)?;
+            let found =
+                self.attempt(index, &experiments[index], (&workload, &digital), registry, &mut left)?;
             let is_within = found.verdict == Verdict::Within;
             tried.push(found);
             Ok(is_within)
@@ -133,6 +137,7 @@ impl Search {
             tried,
             digital: digital.accuracy(),
             samples: workload.samples(),
+            left_to_cpu: left,
             seconds: started.elapsed().as_secs_f64(),
         })
     }
@@ -171,9 +176,9 @@ impl Search {
         &self,
         index: usize,
         experiment: &Experiment,
-        workload: &Workload,
-        digital: &Digital,
+        (workload, digital): (&Workload, &Digital),
         registry: &Registry,
+        left: &mut Vec<String>,
     ) -> Result<Tried, Error> {
         let outside = (1.0 - self.confidence) / self.decisions() as f64;
         let plans = experiment.plan(workload.layers(), registry)?;
@@ -186,6 +191,8 @@ impl Search {
                 let mut experiment = experiment.clone();
                 experiment.repeat = block as u64;
                 let programmed = workload.program(&experiment, &plans)?;
+                let more = left_to_cpu(programmed.executable());
+                left.extend(more.into_iter().filter(|line| !left.contains(line)).collect::<Vec<_>>());
                 let right = workload.correct(&programmed, range.clone())?;
                 let lost = workload.correct_digitally(digital, range.clone()) as f64 - right as f64;
                 losses.push(lost / range.len() as f64);

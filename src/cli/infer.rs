@@ -13,6 +13,7 @@ use super::arguments::Infer;
 use super::{context, saved};
 use crate::evaluation::{Images, calibrating, data_set};
 use crate::experiment::{self, Document, Experiment};
+use crate::report::left_to_cpu;
 use crate::{Error, Registry};
 
 pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Error> {
@@ -29,7 +30,9 @@ pub(crate) fn execute(arguments: &Infer, registry: &Registry) -> Result<(), Erro
         check_writable(path)?;
     }
     let values = context::with_threads(arguments.compute.threads, || {
-        source.executable(backend.clone(), registry)?.run(&tensors).map_err(|error| source.fail(error))
+        let executable = source.executable(backend.clone(), registry)?;
+        context::warn(&left_to_cpu(&executable));
+        executable.run(&tensors).map_err(|error| source.fail(error))
     })?;
     for (port, path) in outputs {
         let value = values.values.iter().find(|(name, _)| *name == port.name);

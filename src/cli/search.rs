@@ -34,6 +34,7 @@ pub(crate) fn execute(arguments: &Search, registry: &Registry) -> Result<(), Err
         let progress = context::Progress::new();
         search.run(&document, arguments.limit, registry, &backend, &|what| progress.say(what))
     })?;
+    context::warn(&found.left_to_cpu);
     if let Some(path) = &arguments.out {
         let text = format!("{:#}\n", as_json(&search, &found, false));
         write_atomic(path, |file| file.write_all(text.as_bytes()))?;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use memtorch_crossbar::OverArrays;
 use memtorch_crossbar::programming::{Miss, ProgrammingReport};
-use memtorch_map::{MatrixReport, ReadReport};
+use memtorch_map::{MappedMatrix, MatrixReport, ReadReport};
 use memtorch_nn::Executable;
 
 use super::Explanation;
@@ -209,10 +209,7 @@ pub fn layer_reports(
             report.relative_error = errors.get(index).copied().flatten();
             let name = &layer.name;
             warnings.extend(found.warnings.iter().map(|warning| format!("layer {name}: {warning}")));
-            if !found.on_cpu.is_empty() {
-                let (what, backend) = (found.on_cpu.join(", "), matrix.backend().name());
-                warnings.push(format!("layer {name}: the backend {backend} leaves to the CPU: {what}"));
-            }
+            warnings.extend(left(name, matrix));
             if read.inputs_clipped > 0 {
                 let count = read.inputs_clipped;
                 warnings
@@ -222,6 +219,17 @@ pub fn layer_reports(
         reports.push(report);
     }
     (reports, warnings)
+}
+
+/// What the backend leaves to the CPU of the layers on crossbars: one sentence for each layer with such work.
+pub fn left_to_cpu(memristive: &Executable) -> Vec<String> {
+    let layers = memristive.network().layers().iter().enumerate();
+    layers.filter_map(|(index, layer)| left(&layer.name, memristive.mapped(index)?)).collect()
+}
+
+fn left(name: &str, matrix: &MappedMatrix) -> Option<String> {
+    let (what, backend) = (matrix.report().on_cpu.join(", "), matrix.backend().name());
+    (!what.is_empty()).then(|| format!("layer {name}: the backend {backend} leaves to the CPU: {what}"))
 }
 
 fn fill(report: &mut LayerReport, found: &MatrixReport, read: ReadReport) {

@@ -13,7 +13,7 @@ mod table;
 pub use causes::{CauseError, Explanation, causes_csv};
 pub(crate) use files::quoted;
 pub use files::{confusion_csv, layers_csv, results_json};
-pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports};
+pub use layer::{LayerReport, ProgrammingSummary, StepSummary, layer_reports, left_to_cpu};
 pub use score::{Confusion, Found, OutputError, Score};
 pub use table::table;
 pub(crate) use table::{align, scores};

@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod doors;
+#[cfg(feature = "cuda-emulated")]
+mod emulated;
 mod faults;
 mod nonidealities;
 mod ports;
@@ -357,101 +359,32 @@ fn device_models_are_listed_with_their_parameters() {
     assert!(human.contains("vteam") && human.contains("w_off"), "{human}");
 }
 
-/// The kernels of GPUs, run by the emulator, give the numbers of the CPU: a network with converters that they know, and
-/// with one that they do not. What is left to the CPU is said.
-#[cfg(feature = "cuda-emulated")]
+/// Devices that all drift by the same share leave one gain to be measured again: (t / t0)^nu, on top of the old one.
 #[test]
-fn results_are_the_same_on_an_emulated_gpu() {
+fn the_compensation_of_drift_is_among_the_results() {
     let folder = tempfile::tempdir().unwrap();
-    let serial = "bits = 6\nrange = \"calibrated\"\ngranularity = \"column\"\nread = \"each\"\n\
-                  [input]\nbits = 3\nserial = true";
-    for (name, adc) in [("linear", "bits = 6"), ("log", "method = \"log\"\nbits = 8"), ("serial", serial)] {
-        let text = experiment("lenet5", &HARDWARE.replace("bits = 6", adc));
-        let out = |backend: &str| format!("{name}-{backend}");
-        let on = |backend: &str| {
-            let results = run(folder.path(), &text, &out(backend), &["--limit", "2", "--backend", backend]);
-            let mut results: serde_json::Value = serde_json::from_str(&results).unwrap();
-            let warnings = results["warnings"].take().to_string();
-            (results, warnings)
-        };
-        let ((cpu, plain), (gpu, warned)) = (on("cpu"), on("cuda-emulated"));
-        assert_eq!(cpu["samples"], 2);
-        assert_eq!(gpu, cpu, "{name}");
-        let left = "layer fc1: the backend cuda leaves to the CPU: non-ideality 0 (stuck)";
-        assert!(warned.contains(left) && !plain.contains("leaves to the CPU"), "{warned}");
-        assert_eq!(warned.contains("conversion by the method log"), name == "log", "{warned}");
-        let [cpu, gpu] = ["cpu", "cuda-emulated"]
-            .map(|backend| std::fs::read(folder.path().join(out(backend)).join("layers.csv")).unwrap());
-        assert_eq!(cpu, gpu, "{name}: layers.csv");
+    let hardware = "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[tune]\nsamples = 4\n";
+    let drift = "[[nonideality]]\nkind = \"drift\"\nnu = 0.1\ntime = 1e4\n";
+    let results = |name: &str, more: &str| -> serde_json::Value {
+        let text = experiment("mlp", &format!("{hardware}{more}"));
+        serde_json::from_str(&run(folder.path(), &text, name, &["--limit", "200"])).unwrap()
+    };
+    let (fresh, drifted) = (results("fresh", ""), results("drifted", drift));
+    let compensated = results("compensated", &format!("{drift}compensation = true\n"));
+    let factor = 1e4f64.powf(0.1);
+    let layers = |results: &serde_json::Value| results["layers"].as_array().unwrap().clone();
+    for ((before, without), with) in layers(&fresh).iter().zip(layers(&drifted)).zip(layers(&compensated)) {
+        assert!(before["compensation"].is_null() && without["compensation"].is_null());
+        let number = |layer: &serde_json::Value, key: &str| layer[key].as_f64().unwrap();
+        // Products of f32 on both sides of the regression.
+        assert!((number(&with, "compensation") / factor - 1.0).abs() < 1e-5, "{with}");
+        assert!((number(&with, "gain") / number(before, "gain") / factor - 1.0).abs() < 1e-5, "{with}");
+        assert_eq!(number(&without, "gain"), number(before, "gain"));
+        // Outputs are short of what they were by the share that drifted away, and then no longer.
+        let (lost, left) = (number(&without, "relative_error"), number(&with, "relative_error"));
+        assert!((lost - (1.0 - 1.0 / factor)).abs() < 0.02 && left < 1e-3, "{lost} {left}");
     }
-}
-
-/// Wires and noise, which the two compute alike to 1e-12 and to the next f32.
-#[cfg(feature = "cuda-emulated")]
-#[test]
-fn wires_and_noise_on_an_emulated_gpu_give_what_the_cpu_gives() {
-    let folder = tempfile::tempdir().unwrap();
-    let rest = "[device]\nmodel = \"vteam\"\nr_on = 1.4e4\nr_off = 5e7\n[crossbar]\ntile = [40, 20]\ncell = \"0t1r\"\n\
-                source_resistance = 20.0\nline_resistance = 2.0\n[tune]\nsamples = 1\n[[nonideality]]\n\
-                kind = \"read-noise\"\nrelative = 0.05\ntelegraph = 0.1\n[layers.\"fc1\"]\npatch = false\n";
-    let text = experiment("mlp", rest);
-    let [cpu, gpu] = ["cpu", "cuda-emulated"].map(|backend| -> serde_json::Value {
-        let results = run(folder.path(), &text, backend, &["--limit", "2", "--backend", backend]);
-        serde_json::from_str(&results).unwrap()
-    });
-    assert_eq!(gpu["memristive"], cpu["memristive"]);
-    let (on_cpu, on_gpu) = (cpu["layers"].as_array().unwrap(), gpu["layers"].as_array().unwrap());
-    assert!(on_cpu.iter().any(|layer| layer["patched"] == true));
-    for (a, b) in on_cpu.iter().zip(on_gpu) {
-        for key in ["gain", "r2", "relative_error"] {
-            let (Some(x), Some(y)) = (a[key].as_f64(), b[key].as_f64()) else {
-                assert_eq!(a[key], b[key]);
-                continue;
-            };
-            assert!((x - y).abs() <= 1e-6 * x.abs(), "{key} of {}: {x} {y}", a["name"]);
-        }
-    }
-}
-
-#[cfg(feature = "cuda-emulated")]
-#[test]
-fn traces_and_circuits_on_an_emulated_gpu_are_those_of_the_cpu() {
-    let folder = tempfile::tempdir().unwrap();
-    for model in ["vteam", "linear-ion-drift", "data-driven", "data-driven-2021", "stanford-pku"] {
-        let [cpu, gpu] = ["cpu", "cuda-emulated"].map(|backend| {
-            let csv = format!("{model}-{backend}.csv");
-            let arguments = [
-                &["device", "trace", model, "--hysteresis", "--amplitude", "1.2", "--frequency", "1e6"][..],
-                &["--cycles", "1", "--dt", "1e-8", "--devices", "3", "--csv", &csv, "--backend", backend],
-            ];
-            let ran = memtorch_in(folder.path(), &arguments.concat()).done();
-            (std::fs::read(folder.path().join(csv)).unwrap(), ran.stderr)
-        });
-        assert_eq!(cpu.0, gpu.0, "{model}");
-        let left = "the backend cuda leaves to the CPU: currents and conductances";
-        assert!(gpu.1.contains(left) && !cpu.1.contains("leaves"), "{}", gpu.1);
-    }
-    let g: Vec<f64> = (0..21 * 13).map(|k| 1e-5 * f64::from(1 + k * 7 % 10)).collect();
-    NpyArray::from_f64(&[21, 13], g).write(folder.path().join("g.npy")).unwrap();
-    for (ends, warned) in [("left", false), ("both", true)] {
-        let [cpu, gpu] = ["cpu", "cuda-emulated"].map(|backend| {
-            let arguments = [
-                &["crossbar", "effective", "--conductance", "g.npy", "--source-resistance", "20"][..],
-                &["--line-resistance", "3", "--word-line-ends", ends, "--out", "e.npy", "--backend", backend],
-            ];
-            let ran = memtorch_in(folder.path(), &arguments.concat()).done();
-            assert_eq!(
-                ran.stderr.contains("leaves to the CPU"),
-                warned && backend != "cpu",
-                "{}",
-                ran.stderr
-            );
-            NpyArray::read(folder.path().join("e.npy")).unwrap().into_f64()
-        });
-        for (x, y) in cpu.iter().zip(&gpu) {
-            assert!((x - y).abs() <= 1e-12 * x.abs(), "{ends}: {x:e} {y:e}");
-        }
-    }
+    assert_eq!(compensated["memristive"], fresh["memristive"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{backend, case, distance, largest, nearly_ideal, npy, root};
+use memtorch_crossbar::{FullScale, LinearConverter};
 use memtorch_nn::{Data, Executable, ImportOptions, LayerChoice, Network, Tensor};
 use memtorch_utils::Stream;
 use memtorch_utils::npy::NpyData;
@@ -63,6 +64,34 @@ fn outputs_are_those_of_pytorch_digitally_and_on_nearly_ideal_crossbars() {
                 let error = distance(output.as_f32().unwrap(), y.as_f32().unwrap()) / scale;
                 assert!(error < bound, "{file}: {error}");
             }
+        }
+    }
+}
+
+/// Fault 9 of the published tool: recurrent layers never reached a crossbar, and bidirectional ones raised an error. Here
+/// each matrix of each direction, alone on coarse crossbars, changes the output.
+#[test]
+fn recurrent_layers_of_both_directions_are_read_on_crossbars() {
+    for (data, count) in [("rnn", 4), ("gru", 2), ("lstm", 8)] {
+        let network = Network::from_onnx_file(case(&format!("{data}.ts.onnx")), &ImportOptions::default());
+        let (network, x) = (Arc::new(network.unwrap()), npy(&format!("{data}_x.npy")));
+        let run = |executable: &Executable| {
+            let outputs = executable.run(&[("x", x.clone())]).unwrap();
+            outputs.values[0].1.as_f32().unwrap().to_vec()
+        };
+        let digital = run(&Executable::digital(network.clone(), backend()).unwrap());
+        assert_eq!(network.layers().len(), count, "{data}");
+        for layer in 0..count {
+            let mut hardware = nearly_ideal(16);
+            let full_scale = FullScale::Dynamic { overflow_rate: 0.0 };
+            hardware.adc.converter = Arc::new(LinearConverter::new(3, full_scale).unwrap());
+            let mut choices: Vec<_> =
+                (0..count).map(|_| LayerChoice::Digital { reason: "not the one".to_owned() }).collect();
+            choices[layer] = LayerChoice::Memristive(Box::new(hardware));
+            let mapped = Executable::new(network.clone(), choices, Stream::root(0, 0), backend()).unwrap();
+            assert!(mapped.mapped(layer).is_some());
+            let (change, name) = (distance(&run(&mapped), &digital), &network.layers()[layer].name);
+            assert!(change > 1e-3 * largest(&digital), "{data} {name}: {change}");
         }
     }
 }

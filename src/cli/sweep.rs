@@ -27,7 +27,7 @@ pub(crate) fn execute(arguments: &Sweep, registry: &Registry) -> Result<(), Erro
     let identity = points.identity(registry)?;
     let manifest = Manifest::new(&identity, points.sweep.points(), points.sweep.repeats);
     let mut log = sweep::begin(&arguments.out, &manifest, arguments.resume, &document.to_toml())?;
-    let left = context::with_threads(arguments.compute.threads, || {
+    context::with_threads(arguments.compute.threads, || {
         let progress = context::Progress::new();
         let threads = match arguments.compute.backend.as_str() {
             "cpu" => rayon::current_num_threads(),
@@ -41,7 +41,6 @@ pub(crate) fn execute(arguments: &Sweep, registry: &Registry) -> Result<(), Erro
         };
         sweep::compute(&points, registry, &backend, &mut log, &options)
     })?;
-    context::warn(&left);
     finish(&arguments.out, &points, &log, arguments.json, registry)
 }
 

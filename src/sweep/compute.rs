@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use memtorch_utils::config::Table;
 
 use super::{Log, Points};
 use crate::evaluation::{Digital, Seconds, Workload};
-use crate::report::{RunReport, left_to_cpu};
+use crate::report::RunReport;
 use crate::{Error, Registry};
 
 /// How a sweep is computed. Results do not depend on it.
@@ -39,7 +39,7 @@ struct Shared {
 type Job = (usize, usize);
 
 /// Computes every point and repeat that a log does not have yet, and writes each to the log as soon as it
-/// is known. Gives what the backend left to the CPU, layer by layer.
+/// is known.
 ///
 /// Networks and data are loaded once, and run digitally once. While there are at least as many points left
 /// as may be computed at once, each has a thread; the rest have all threads, one after the other.
@@ -53,7 +53,7 @@ pub fn compute(
     backend: &Arc<dyn ArrayBackend>,
     log: &mut Log,
     options: &Options<'_>,
-) -> Result<Vec<String>, Error> {
+) -> Result<(), Error> {
     let mut jobs = Vec::new();
     for point in (0..points.sweep.points()).filter(|point| options.shard.has(*point)) {
         for repeat in 0..points.sweep.repeats {
@@ -63,14 +63,12 @@ pub fn compute(
         }
     }
     let shared = prepare(points, registry, backend, &jobs)?;
-    let left: Mutex<BTreeSet<String>> = Mutex::default();
     let one = |(point, repeat): Job| -> Result<(RunReport, Seconds), Error> {
         let experiment = points.experiment(point, repeat, registry)?;
         let shared = shared.iter().find(|s| s.model == experiment.model && s.data == experiment.data);
         let shared = shared.expect("every point was prepared");
         let plans = experiment.plan(shared.workload.layers(), registry)?;
         let programmed = shared.workload.program(&experiment, &plans)?;
-        lock(&left).extend(left_to_cpu(programmed.executable()));
         shared.workload.memristive(&programmed, &shared.digital, &|_, _, _| {})
     };
     let total = jobs.len();
@@ -128,7 +126,7 @@ pub fn compute(
     }
     let count = failed.len();
     match failed.into_iter().next() {
-        None => Ok(left.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()),
+        None => Ok(()),
         Some((_, Error::Point { point, repeat, setting, source, .. })) => {
             Err(Error::Point { point, repeat, setting, others: count - 1, source })
         }

@@ -106,7 +106,7 @@ fn all_commands_say_what_an_emulated_gpu_leaves_to_the_cpu() {
     let folder = folder.path();
     let hardware = "[device]\nmodel = \"vteam\"\nr_on = { normal = { mean = 1.4e4, std = 100.0 } }\nr_off = 5e7\n\
                     [tune]\nsamples = 0\n[program]\nmethod = \"pulses\"\n[[nonideality]]\nkind = \"nonlinear\"\n\
-                    method = \"sinh\"\nb = 1.0\n[layers.\"fc[12]\"]\npatch = false\n";
+                    method = \"sinh\"\nb = 1.0\n[layers.\"fc1\"]\npatch = false\n";
     let sweep = "[sweep]\n\"adc.bits\" = [6, 8]\n";
     std::fs::write(folder.join("e.toml"), experiment("mlp", hardware)).unwrap();
     std::fs::write(folder.join("s.toml"), experiment("mlp", &format!("{hardware}{sweep}"))).unwrap();
@@ -117,20 +117,20 @@ fn all_commands_say_what_an_emulated_gpu_leaves_to_the_cpu() {
         &["infer", &network, "--experiment", "e.toml", "--input", "x.npy", "--out", "y.npy"],
         &["infer", "--load", "saved.npz", "--input", "x.npy", "--out", "z.npy"],
         &[
-            "search", "e.toml", "--key", "adc.bits", "--values", "[8]", "--drop", "0.99", "--limit", "5",
+            "search", "e.toml", "--key", "adc.bits", "--values", "[8]", "--drop", "0.99", "--limit", "20",
             "--blocks", "5",
         ],
-        &["sweep", "s.toml", "--out", "swept", "--limit", "1"],
+        &["sweep", "s.toml", "--limit", "1"],
     ];
     for command in commands {
         let said = |backend: &str| {
-            let more: &[&str] = if command[0] == "sweep" { &["--resume"] } else { &[] };
+            let more: &[&str] = if command[0] == "sweep" { &["--out", backend] } else { &[] };
             let ran = memtorch_in(folder, &[command, &["--backend", backend], more].concat());
             let all = format!("{}{}", ran.stdout, ran.stderr);
             (ran.code, all)
         };
         let (_, on_gpu) = said("cuda-emulated");
-        let left = "layer fc3: the backend cuda leaves to the CPU: ";
+        let left = "layer fc2: the backend cuda leaves to the CPU: ";
         let line = on_gpu.lines().find_map(|line| line.split_once(left)).map(|(_, what)| what.trim());
         // What was written before is only read.
         let written = "draws of device parameters, writing by pulses, ";

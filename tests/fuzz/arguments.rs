@@ -13,9 +13,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 
+use crate::allocator::memory;
 use crate::bytes::{self, Edit};
 use crate::common::file;
-use crate::harness::{memory, numbers, runner};
+use crate::harness::{numbers, runner};
 use crate::text::{self, TextEdit};
 
 /// Memory that a small command may take.

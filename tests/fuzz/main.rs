@@ -7,6 +7,7 @@
 
 #![allow(unreachable_pub, reason = "modules use each other's parts")]
 
+mod allocator;
 mod arguments;
 mod arrays;
 mod bytes;
@@ -21,4 +22,4 @@ mod saved;
 mod text;
 
 #[global_allocator]
-static MEMORY: harness::Counting = harness::Counting;
+static MEMORY: allocator::Counting = allocator::Counting;

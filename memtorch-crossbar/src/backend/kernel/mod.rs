@@ -15,6 +15,7 @@ mod avx512;
 mod body;
 mod images;
 mod lanes;
+mod moves;
 mod output;
 mod patches;
 mod rows;
@@ -22,7 +23,8 @@ mod scratch;
 mod simd;
 mod single;
 
-use body::{Arrange, Convert, Dot, Linear, Order, Piece, Rule, Run, Scattered, Spread};
+use body::{Convert, Dot, Linear, Rule, Scattered};
+use moves::{Arrange, Order, Piece, Run, Spread};
 
 use super::{Conversions, Input, Product, check::Checked, packed::Packed};
 use crate::converter::steps;
@@ -144,7 +146,7 @@ unsafe fn multiply<K: Kernel>(
 /// An instruction set's functions, and the sizes that suit its registers.
 ///
 /// # Safety
-/// Every function needs the instruction set and what the function of the same name in `body` needs.
+/// Every function needs the instruction set and what the function of the same name in `body` or `moves` needs.
 #[allow(clippy::missing_safety_doc, reason = "stated once above")]
 trait Kernel {
     const NAME: &'static str;
@@ -179,7 +181,8 @@ macro_rules! isa {
         pub(super) struct $name;
 
         const _: () = {
-            use super::body::{self, Arrange, Convert, Dot, Piece, Run, Scattered, Spread};
+            use super::body::{self, Convert, Dot, Scattered};
+            use super::moves::{self, Arrange, Piece, Run, Spread};
 
             $(#[$attribute])*
             unsafe fn dot<const BLOCK: usize, const VECTORS: usize>(d: &Dot) {
@@ -213,25 +216,25 @@ macro_rules! isa {
                 panel: &mut [f32],
                 width: usize,
             ) {
-                body::gather::<$lanes>(source, offsets, runs, panel, width)
+                moves::gather::<$lanes>(source, offsets, runs, panel, width)
             }
 
             $(#[$attribute])*
             unsafe fn spread(s: &Spread) {
                 // SAFETY: as above.
-                unsafe { body::spread::<$lanes>(s) }
+                unsafe { moves::spread::<$lanes>(s) }
             }
 
             $(#[$attribute])*
             unsafe fn arrange(a: &Arrange) {
                 // SAFETY: as above.
-                unsafe { body::arrange::<$lanes>(a) }
+                unsafe { moves::arrange::<$lanes>(a) }
             }
 
             $(#[$attribute])*
             unsafe fn collect(pieces: &[Piece], lanes: &[i32], source: *const f32, target: *mut f32) {
                 // SAFETY: as above.
-                unsafe { body::collect::<$lanes>(pieces, lanes, source, target) }
+                unsafe { moves::collect::<$lanes>(pieces, lanes, source, target) }
             }
 
             $(#[$attribute])*

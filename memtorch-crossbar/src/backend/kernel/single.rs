@@ -8,7 +8,7 @@ use super::{Convert, Kernel, Piece, Rule, Run, Scattered, output::Output};
 #[derive(Default)]
 pub(super) struct Results {
     pieces: Vec<Piece>,
-    /// See [`super::body::collect`].
+    /// See [`super::moves::collect`].
     order: Vec<i32>,
     /// Lanes of all panels, and two registers' worth more.
     lanes: usize,

@@ -2,6 +2,9 @@
 //!
 //! Every path does the same operations in the same order; only the widths of registers differ.
 
+#[cfg(target_arch = "x86_64")]
+mod product;
+
 use super::block::{Block, Joint, join};
 use super::lane::Wide;
 use super::leaf::{Shape, reduce_wide};
@@ -65,10 +68,10 @@ pub(super) fn multiply_add(
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
         let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-        let parts = super::product::Parts { a, a_strides, b, b_stride, c, c_stride };
+        let parts = product::Parts { a, a_strides, b, b_stride, c, c_stride };
         // SAFETY: the processor has AVX-512F; the assertions keep every element inside its slice, and c is borrowed
         // alone.
-        return unsafe { super::product::multiply_add([m, k, n], parts) };
+        return unsafe { product::multiply_add([m, k, n], parts) };
     }
     // SAFETY: the assertions keep every element inside its slice.
     unsafe { general([m, k, n], a, a_strides, b, b_stride, c, c_stride) }

@@ -7,8 +7,6 @@ mod kernel;
 mod lane;
 mod leaf;
 mod pool;
-#[cfg(target_arch = "x86_64")]
-mod product;
 mod solver;
 mod star_mesh;
 

@@ -158,7 +158,7 @@ unsafe fn add<const R: usize, const V: usize>(block: &Block) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernel;
+    use super::super as kernel;
 
     /// Numbers that tell orders of summation apart.
     fn numbers(count: usize, seed: u64) -> Vec<f64> {
